@@ -1,0 +1,39 @@
+"""Training physical neural networks in JAX."""
+
+from importlib.metadata import version
+
+from . import (
+    data as data,
+    devices as devices,
+    estimators as estimators,
+    imperfections as imperfections,
+    objectives as objectives,
+    optics as optics,
+    plots as plots,
+)
+from ._estimator import (
+    AbstractEstimator as AbstractEstimator,
+    Biased as Biased,
+    Claim as Claim,
+    Conditions as Conditions,
+    Exact as Exact,
+    GradientBiasWarning as GradientBiasWarning,
+    Order as Order,
+    PhysicalCost as PhysicalCost,
+    Unbiased as Unbiased,
+)
+from ._frozen import Frozen as Frozen, is_trainable as is_trainable
+from ._layer import (
+    AbstractBoundedLayer as AbstractBoundedLayer,
+    AbstractEnergyLayer as AbstractEnergyLayer,
+    AbstractHamiltonianLayer as AbstractHamiltonianLayer,
+    AbstractLayer as AbstractLayer,
+    AbstractPumpProbeLayer as AbstractPumpProbeLayer,
+    AbstractReciprocalLayer as AbstractReciprocalLayer,
+    AbstractScatteringLayer as AbstractScatteringLayer,
+    AbstractSymmetricLayer as AbstractSymmetricLayer,
+    AbstractWrapper as AbstractWrapper,
+    Facts as Facts,
+)
+
+__version__ = version("pnnjax")

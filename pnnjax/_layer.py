@@ -1,0 +1,205 @@
+"""Contract 1: what a physical layer is, and what estimators may ask of it."""
+
+import abc
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
+
+import equinox as eqx
+from jaxtyping import Array, Complex, Float, Inexact, PRNGKeyArray, PyTree
+
+Detect = Callable[[Complex[Array, "..."]], PyTree]
+"""An instrument at the tunable elements: local complex fields in, readings out."""
+
+
+class Facts(NamedTuple):
+    """What is physically true of a layer, whatever its parameters are.
+
+    An estimator reads these to decide whether it is exact, biased or meaningless there.
+    """
+
+    linear: bool = False
+    """The output is linear in the input."""
+    reciprocal: bool = False
+    """Sent backwards, the layer applies the transposed matrix."""
+    lossless: bool = False
+    """The output carries the power of the input: the matrix is unitary."""
+    time_reversible: bool = False
+    """Reversing the final state and running again retraces the evolution."""
+    symmetric: bool = False
+    """What follows the tunable elements is its own transpose, as free space is."""
+    phase_only: bool = False
+    """The tunable elements are phase shifters, and nothing else is tunable."""
+
+
+class AbstractLayer(eqx.Module):
+    """Physics that maps a signal to a signal.
+
+    A layer acts on trailing axes and broadcasts over any leading ones. `key=None` is
+    noiseless and deterministic; with a key, the noise that the layer declares is drawn.
+    Trainable parameters are inexact array leaves; anything else that must be an array
+    is wrapped in `Frozen`.
+    """
+
+    facts: eqx.AbstractVar[Facts]
+
+    @abc.abstractmethod
+    def __call__(
+        self,
+        x: Inexact[Array, "..."],
+        *,
+        key: PRNGKeyArray | None = None,
+    ) -> Inexact[Array, "..."]:
+        """The response to `x`."""
+
+
+class AbstractBoundedLayer(AbstractLayer):
+    """A layer whose parameters have a physical range."""
+
+    @abc.abstractmethod
+    def project(self) -> Self:
+        """The nearest layer that can be built; applied after each update."""
+
+
+class AbstractReciprocalLayer(AbstractLayer):
+    r"""Linear optics with phase shifters at which the local field can be measured.
+
+    With $U$ the transmission matrix, `transmit` is $Ux$ and `transmit_back` is
+    $U^\top y$: light sent into the outputs. Both call `detect` on the fields just after
+    (in the forward sense) the phase shifters, as `"*batch elements"` arrays, once a
+    plane, and return its readings stacked over the planes.
+    """
+
+    @abc.abstractmethod
+    def transmit(
+        self, field: Complex[Array, "..."], detect: Detect
+    ) -> tuple[Complex[Array, "..."], PyTree]:
+        """Send light forwards: the outgoing field, and the readings on the way."""
+
+    @abc.abstractmethod
+    def transmit_back(
+        self, field: Complex[Array, "..."], detect: Detect
+    ) -> tuple[Complex[Array, "..."], PyTree]:
+        """Send light backwards: what leaves the inputs, and the readings on the way."""
+
+    @abc.abstractmethod
+    def cotangent(self, overlap: PyTree[Complex[Array, "..."]]) -> Self:
+        r"""The parameters' cotangent from $\sum a\,d$ at each element.
+
+        `overlap` has the structure of the readings; $a$ is the forward field, $d$ the
+        backward one. A phase receives $-\operatorname{Im}\sum a\,d$.
+        """
+
+
+class AbstractSymmetricLayer(AbstractLayer):
+    r"""Light through one plane of tunable elements, then a fixed symmetric system.
+
+    The matrix is $W\operatorname{diag}(m)$ with $W = W^\top$: free space, a lens, an
+    even kernel. An error can then be sent *forwards* through the same system.
+    """
+
+    @abc.abstractmethod
+    def modulate(self, field: Complex[Array, "..."]) -> Complex[Array, "..."]:
+        """The field just after the tunable elements."""
+
+    @abc.abstractmethod
+    def propagate(self, field: Complex[Array, "..."]) -> Complex[Array, "..."]:
+        """The fixed symmetric system $W$, without the elements."""
+
+    @abc.abstractmethod
+    def cotangent(self, overlap: PyTree[Complex[Array, "..."]]) -> Self:
+        r"""The parameters' cotangent from $\sum a\,d$ at each element."""
+
+
+class AbstractPumpProbeLayer(AbstractLayer):
+    """A nonlinear medium that a weak counter-propagating probe can read out."""
+
+    @abc.abstractmethod
+    def probe(
+        self, pump: Inexact[Array, "..."], probe: Inexact[Array, "..."]
+    ) -> Inexact[Array, "..."]:
+        """The weak `probe` after the medium that the strong `pump` has saturated."""
+
+
+class AbstractEnergyLayer(AbstractLayer):
+    """A system that settles where its energy is least."""
+
+    @abc.abstractmethod
+    def energy(
+        self, state: PyTree[Inexact[Array, "..."]], x: Float[Array, "..."]
+    ) -> Inexact[Array, "..."]:
+        """The energy of each example (J, or dimensionless where the layer says so)."""
+
+    @abc.abstractmethod
+    def initial_state(self, x: Float[Array, "..."]) -> PyTree[Inexact[Array, "..."]]:
+        """Where the free relaxation begins."""
+
+    @abc.abstractmethod
+    def relax(
+        self,
+        state: PyTree[Inexact[Array, "..."]],
+        x: Float[Array, "..."],
+        nudge: Inexact[Array, "..."] | None,
+    ) -> PyTree[Inexact[Array, "..."]]:
+        """Settle from `state`, with `nudge` (an energy gradient) added at the readout."""
+
+    @abc.abstractmethod
+    def readout(self, state: PyTree[Inexact[Array, "..."]]) -> Inexact[Array, "..."]:
+        """What the output sensors show."""
+
+
+class AbstractHamiltonianLayer(AbstractLayer):
+    """Conservative dynamics that can be run backwards by reversing the state."""
+
+    @abc.abstractmethod
+    def hamiltonian(
+        self,
+        state: PyTree[Inexact[Array, "..."]],
+        x: Inexact[Array, "..."],
+        t: Float[Array, ""],
+    ) -> Float[Array, "..."]:
+        """The energy of each example at time `t` (s)."""
+
+    @abc.abstractmethod
+    def evolve(
+        self,
+        state: PyTree[Inexact[Array, "..."]],
+        x: Inexact[Array, "..."],
+        observe: Callable[[PyTree, Any], PyTree],
+    ) -> tuple[PyTree[Inexact[Array, "..."]], PyTree]:
+        """The final state, and what `observe(state, t)` saw on the way."""
+
+    @abc.abstractmethod
+    def time_reverse(
+        self, state: PyTree[Inexact[Array, "..."]]
+    ) -> PyTree[Inexact[Array, "..."]]:
+        """Reverse the motion: momenta change sign, complex amplitudes conjugate."""
+
+    @abc.abstractmethod
+    def readout(self, state: PyTree[Inexact[Array, "..."]]) -> Inexact[Array, "..."]:
+        """What the output sensors show."""
+
+
+class AbstractScatteringLayer(AbstractLayer):
+    """Driven linear modes, known by what their ports scatter."""
+
+    @abc.abstractmethod
+    def scattering_matrix(self, x: Inexact[Array, "..."]) -> Complex[Array, "..."]:
+        """`S[r, p]`: from port `p` to port `r`, in amplitude."""
+
+    @abc.abstractmethod
+    def ports(self) -> PyTree:
+        """The ports of the tunable modes, in the structure of the parameters."""
+
+
+class AbstractWrapper(AbstractLayer):
+    """A layer whose parameters first pass through something: an imperfection, a bound.
+
+    What a wrapper realizes has the capabilities of what it wraps, so `Physical` runs
+    its estimator on the realized layer and sends the cotangent back through `realize`.
+    """
+
+    layer: eqx.AbstractVar[AbstractLayer]
+
+    @abc.abstractmethod
+    def realize(self, key: PRNGKeyArray | None) -> AbstractLayer:
+        """The layer with the parameters that the physical system really has."""
