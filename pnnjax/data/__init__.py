@@ -1,0 +1,27 @@
+"""Data sets, and encoders that turn them into light."""
+
+from ._circles import circles as circles
+from ._dataset import (
+    Dataset as Dataset,
+    rescaled as rescaled,
+    select as select,
+    split as split,
+    standardized as standardized,
+)
+from ._deterding_vowels import deterding_vowels as deterding_vowels
+from ._digits import digits as digits
+from ._encoders import (
+    amplitude as amplitude,
+    low_frequencies as low_frequencies,
+    on_grid as on_grid,
+    phase as phase,
+    power_normalized as power_normalized,
+    repeated as repeated,
+    with_reference as with_reference,
+)
+from ._fashion_mnist import fashion_mnist as fashion_mnist
+from ._iris import iris as iris
+from ._mnist import mnist as mnist
+from ._moons import moons as moons
+from ._vowels import FORMANT_TRACK as FORMANT_TRACK, vowels as vowels
+from ._xor import xor as xor
