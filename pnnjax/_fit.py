@@ -1,0 +1,182 @@
+"""The training loop: many optimizer steps in one compiled call."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, PRNGKeyArray, PyTree
+
+from ._checkpoint import digest
+from ._frozen import is_trainable
+from ._history import History
+from ._parts import Parts, loss_dtype, parts_of
+from ._session import Plan, Snapshot, Store, Test, run_session, strong
+from ._step import State, Task
+
+
+class FitResult(NamedTuple):
+    """What training leaves."""
+
+    model: PyTree
+    """With the trained parameters."""
+    history: History
+
+
+def fit(
+    model: Any,
+    data: tuple,
+    objective: Callable[[Any, Any], Array],
+    optimizer: optax.GradientTransformation,
+    *,
+    epochs: int,
+    key: PRNGKeyArray,
+    batch_size: int = 32,
+    metrics: Mapping[str, Callable[[Any, Any], Any]] = {},
+    evaluate_every: int = 1,  # epochs
+    noisy: bool = True,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: int | None = None,  # steps
+    resume: bool = False,
+    steps_per_call: int | None = None,
+    progress: bool = True,
+) -> FitResult:
+    """Minimize `objective(predictions, targets)` over mini-batches.
+
+    The model is called as `jax.vmap(model)(x)`: inside `Physical`, one physical batch.
+    What `is_trainable` marks is trained, and after each update every
+    `AbstractBoundedLayer` is projected. Each epoch goes through the examples in a new
+    order, in whole batches.
+
+    **Arguments:**
+
+    - `data`: `(x, y)`, or a `Dataset` (any named tuple with `train_x`, `train_y`,
+        `test_x`, `test_y`).
+    - `metrics`: `metric(predictions, targets)` by name, taken of the whole test part
+        every `evaluate_every` epochs and at the end, with layers such as
+        `eqx.nn.Dropout` in inference mode.
+    - `noisy`: give each example a key (`model(x, key=key)`), in training and in
+        evaluation, so that the noise that layers declare is drawn. Without, the model
+        is called as `model(x)`.
+    - `checkpoint`: a file that is replaced every `checkpoint_every` steps (an epoch's,
+        unless given), at the end, on Ctrl-C and on an error. With `resume=True`,
+        training goes on from there (or begins, if there is no file), and ends with the
+        same bits as if it had never stopped.
+    - `steps_per_call`: how many steps a compiled call makes, unless given those of
+        about half a second. With hardware in the loop, 1: a failure costs one step.
+
+    **Raises:** `NonFiniteError` at the first step whose loss or parameters are not
+    finite, naming step and layer; `CheckpointError` if the checkpoint is damaged or
+    belongs to another run; `FileExistsError` if there is one and `resume` is false;
+    `ValueError` or `TypeError` for what can't work, before anything is computed.
+    """
+    parts = parts_of(data)
+    _check_batches(parts, epochs, batch_size)
+    _check_metrics(parts, metrics, evaluate_every)
+    _check_saving(checkpoint, checkpoint_every, resume, steps_per_call)
+    task, state = _prepare(model, parts, objective, optimizer, key, batch_size, noisy)
+    test_key = jax.random.fold_in(key, 2) if noisy else None
+    plan = Plan(
+        steps=epochs * task.steps_per_epoch,
+        evaluate=evaluate_every * task.steps_per_epoch if metrics else None,
+        save=checkpoint_every or task.steps_per_epoch,
+        steps_per_call=steps_per_call,
+    )
+    start = Snapshot(state, History.empty(task.loss_dtype, metrics))
+    store = None
+    if checkpoint is not None:
+        settings = {
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "evaluate_every": evaluate_every,
+            "noisy": noisy,
+            "metrics": list(metrics),
+            "objective": _name(objective),
+            "data": digest(parts),
+            "untrained arrays of the model": digest(task.fixed),
+            "key": digest(key),
+        }
+        store = Store(Path(checkpoint), settings)
+        start = store.begin(start, resume)
+    test = Test(parts, test_key, metrics, batch_size)
+    last = run_session(task, test, plan, start, store, progress)
+    return FitResult(task.model(last.state.trained), last.history)
+
+
+def _prepare(
+    model: Any,
+    parts: Parts,
+    objective: Callable[[Any, Any], Array],
+    optimizer: optax.GradientTransformation,
+    key: PRNGKeyArray,
+    batch_size: int,
+    noisy: bool,
+) -> tuple[Task, State]:
+    noise_key = jax.random.fold_in(key, 1) if noisy else None
+    trained, fixed = eqx.partition(model, is_trainable(model))
+    if not jax.tree.leaves(trained):
+        raise ValueError("The model has no trainable parameter: see `is_trainable`.")
+    optimizer = optax.with_extra_args_support(optimizer)
+    batch = parts.train_x[:batch_size], parts.train_y[:batch_size]
+    task = Task(
+        x=parts.train_x,
+        y=parts.train_y,
+        fixed=fixed,
+        order_key=jax.random.fold_in(key, 0),
+        noise_key=noise_key,
+        objective=objective,
+        optimizer=optimizer,
+        batch_size=batch_size,
+        loss_dtype=loss_dtype(model, *batch, objective, noise_key),
+    )
+    return task, strong(State(jnp.int32(0), trained, optimizer.init(trained)))
+
+
+def _check_batches(parts: Parts, epochs: int, batch_size: int) -> None:
+    _check_count("epochs", epochs)
+    _check_count("batch_size", batch_size)
+    if batch_size > len(parts.train_x):
+        raise ValueError(
+            f"`batch_size` is {batch_size}, but there are only {len(parts.train_x)} "
+            "training examples."
+        )
+
+
+def _check_metrics(
+    parts: Parts, metrics: Mapping[str, Callable], evaluate_every: int
+) -> None:
+    _check_count("evaluate_every", evaluate_every)
+    if metrics and len(parts.test_x) == 0:
+        raise ValueError(
+            "`metrics` are evaluated on a test part, and `(x, y)` has none: give a "
+            "`pnnjax.data.Dataset`."
+        )
+
+
+def _check_saving(
+    checkpoint: Any,
+    checkpoint_every: int | None,
+    resume: bool,
+    steps_per_call: int | None,
+) -> None:
+    if steps_per_call is not None:
+        _check_count("steps_per_call", steps_per_call)
+    if checkpoint_every is not None:
+        _check_count("checkpoint_every", checkpoint_every)
+    if checkpoint is None and (resume or checkpoint_every is not None):
+        raise ValueError(
+            "`resume` and `checkpoint_every` need a file: give it as `checkpoint`."
+        )
+
+
+def _check_count(name: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"`{name}` must be at least 1, but is {value}.")
+
+
+def _name(objective: Any) -> str:
+    return getattr(objective, "__qualname__", type(objective).__qualname__)

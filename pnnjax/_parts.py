@@ -1,0 +1,132 @@
+"""The training and test parts of the data: checked, and put on the device."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from ._checkpoint import describe
+from ._step import apply, example_keys
+
+
+class Parts(NamedTuple):
+    """Arrays on the device. A test part that is not there has no examples."""
+
+    train_x: Array
+    train_y: Array
+    test_x: Array
+    test_y: Array
+
+
+def parts_of(data: Any) -> Parts:
+    """The parts of `(x, y)` or of a `Dataset`.
+
+    **Raises:** `ValueError` if lengths or shapes disagree, or a value is not finite.
+    """
+    if type(data) is tuple:
+        if len(data) != 2:
+            raise ValueError(f"`data` must be `(x, y)`, but has {len(data)} members.")
+        x, y = _pair("training", *data)
+        return Parts(x, y, x[:0], y[:0])
+    train = _pair("training", data.train_x, data.train_y)
+    test = _pair("test", data.test_x, data.test_y)
+    if train[0].shape[1:] != test[0].shape[1:]:
+        raise ValueError(
+            f"A training example has shape {train[0].shape[1:]}, but a test example "
+            f"{test[0].shape[1:]}."
+        )
+    return Parts(*train, *test)
+
+
+def loss_dtype(
+    model: Any,
+    x: Array,
+    y: Array,
+    objective: Callable[[Any, Any], Any],
+    key: Any,
+) -> np.dtype:
+    """The type of the loss of one batch, found without computing it.
+
+    **Raises:** `TypeError` if the model takes no key; `ValueError` if the objective
+    does not take its output, or is not a real scalar. An error of the model's own says
+    what it was called with.
+    """
+    keys = None if key is None else example_keys(key, jnp.asarray(0), len(x))
+    try:
+        out = eqx.filter_eval_shape(apply, model, x, keys)
+    except TypeError as error:
+        if "unexpected keyword argument 'key'" in str(error):
+            raise TypeError(
+                "The model, or a layer of it, takes no `key`: write it as "
+                "`__call__(self, x, *, key=None)`, or train with `noisy=False`."
+            ) from error
+        _note_call(error, x)
+        raise
+    except Exception as error:
+        _note_call(error, x)
+        raise
+    _check_broadcast(out, y)
+    try:
+        loss = eqx.filter_eval_shape(objective, out, y)
+    except Exception as error:
+        raise ValueError(
+            f"The objective can't compare the model's output, {_shapes(out)}, with the "
+            f"targets, {_shapes(y)}: {error}"
+        ) from error
+    described = _shapes(loss)
+    if not eqx.is_inexact_array(jnp.zeros((), getattr(loss, "dtype", bool))):
+        raise ValueError(f"The objective must be a real scalar, not {described}.")
+    if loss.shape or jnp.issubdtype(loss.dtype, jnp.complexfloating):
+        raise ValueError(
+            f"The objective must be a real scalar, not {described}: take its mean."
+        )
+    return np.dtype(loss.dtype)
+
+
+def _pair(part: str, x: Any, y: Any) -> tuple[Array, Array]:
+    pair = jnp.asarray(x), jnp.asarray(y)
+    for name, array in zip(("inputs", "targets"), pair):
+        if array.ndim == 0 or len(array) == 0:
+            raise ValueError(f"The {part} part has no {name}.")
+        if jnp.issubdtype(array.dtype, jnp.inexact):
+            bad = int((~jnp.isfinite(array)).sum())
+            if bad:
+                raise ValueError(
+                    f"The {part} part's {name} hold {bad} values that are NaN or "
+                    f"infinite, of {array.size}."
+                )
+    if len(pair[0]) != len(pair[1]):
+        raise ValueError(
+            f"The {part} part has {len(pair[0])} inputs, but {len(pair[1])} targets."
+        )
+    return pair
+
+
+def _check_broadcast(out: Any, y: Array) -> None:
+    if not isinstance(out, jax.ShapeDtypeStruct):
+        return
+    shapes = out.shape, y.shape
+    if jnp.issubdtype(y.dtype, jnp.inexact) and (
+        (*shapes[0], 1) == shapes[1] or shapes[0] == (*shapes[1], 1)
+    ):
+        raise ValueError(
+            f"The model's output has shape {shapes[0]}, but the targets {shapes[1]}: "
+            "their difference would broadcast to every pair of examples. Drop the axis "
+            "of length one."
+        )
+
+
+def _note_call(error: Exception, x: Array) -> None:
+    error.add_note(
+        f"This happened while calling the model on each example of {describe(x)}."
+    )
+
+
+def _shapes(tree: Any) -> str:
+    leaves = jax.tree.leaves(tree)
+    arrays = [leaf for leaf in leaves if isinstance(leaf, jax.ShapeDtypeStruct | Array)]
+    return ", ".join(describe(leaf) for leaf in arrays) or repr(tree)

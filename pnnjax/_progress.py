@@ -1,0 +1,82 @@
+"""What a training run shows while it runs."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ._history import History
+
+Report = Callable[[History], None]
+"""Called after each compiled call and each evaluation, with all that is known."""
+
+
+@contextmanager
+def progress_report(steps: int, start: int, enabled: bool) -> Iterator[Report]:
+    """Shows `steps` steps of training on standard error, of which `start` are done.
+
+    A terminal gets a live bar with loss, metrics and the time left, anything else a
+    line for each evaluation.
+    """
+    if not enabled:
+        yield lambda history: None
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with _bar(console, steps, start) as report:
+            yield report
+    else:
+        yield _lines(console, steps)
+
+
+@contextmanager
+def _bar(console, steps: int, start: int) -> Iterator[Report]:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("step"),
+        MofNCompleteColumn(),
+        BarColumn(bar_width=None),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("compiling", total=steps, completed=start)
+
+        def report(history: History) -> None:
+            done = len(history.loss)
+            progress.update(task, completed=done, description=_summary(history))
+
+        yield report
+
+
+def _lines(console, steps: int) -> Report:
+    shown = 0
+
+    def report(history: History) -> None:
+        nonlocal shown
+        done = len(history.loss)
+        evaluated = len(history.steps) > 0 and history.steps[-1] == done
+        if done > shown and (evaluated or done == steps):
+            shown = done
+            line = f"step {done}/{steps}  {_summary(history)}  {history.seconds:.1f} s"
+            console.print(line, soft_wrap=True, highlight=False)
+
+    return report
+
+
+def _summary(history: History) -> str:
+    recent = history.loss[-20:]
+    shown = [f"loss {recent.mean():.4g}"] if len(recent) else []
+    if len(history.steps):
+        shown += [f"{name} {value:.4g}" for name, value in history.final().items()]
+    return "  ".join(shown)

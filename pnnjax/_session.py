@@ -1,0 +1,232 @@
+"""One training run from where it is to its end: calls, evaluations, checkpoints."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from ._checkpoint import (
+    Checkpoint,
+    check_fingerprint,
+    describe,
+    named_leaves,
+    read_checkpoint,
+    restore,
+    write_checkpoint,
+)
+from ._diagnose import NonFiniteError, diagnose
+from ._history import History
+from ._parts import Parts
+from ._progress import progress_report
+from ._step import LOSSES, State, Task, advance, predict
+from .devices import raising_device_errors
+
+SECONDS_PER_CALL = 0.5
+"""About how long a compiled call may take, so that Ctrl-C is heard."""
+
+
+class Snapshot(NamedTuple):
+    """A run between two calls. Replaced whole, so that an interrupt finds one whole."""
+
+    state: State
+    history: History
+
+    @property
+    def step(self) -> int:
+        return len(self.history.loss)
+
+
+class Plan(NamedTuple):
+    """When to stop for what, in steps."""
+
+    steps: int
+    evaluate: int | None
+    save: int
+    steps_per_call: int | None
+
+    def boundary(self, step: int) -> int:
+        """Where the next call must end at the latest."""
+        periods = [self.save] if self.evaluate is None else [self.save, self.evaluate]
+        stops = [(step // period + 1) * period for period in periods]
+        return min(self.steps, *stops)
+
+    def evaluates(self, last: Snapshot) -> bool:
+        """Whether an evaluation is due now."""
+        if self.evaluate is None or last.step == 0:
+            return False
+        due = last.step % self.evaluate == 0 or last.step == self.steps
+        return due and last.step not in last.history.steps[-1:]
+
+    def saves(self, last: Snapshot) -> bool:
+        """Whether a checkpoint is due now: after the evaluation, if there is one."""
+        due = last.step % self.save == 0 or last.step == self.steps
+        return due and not self.evaluates(last)
+
+
+class Test(NamedTuple):
+    parts: Parts
+    key: PRNGKeyArray | None
+    metrics: Mapping[str, Callable[[Any, Any], Any]]
+    batch_size: int
+
+    def evaluate(self, model: Any, step: int) -> dict[str, float]:
+        """Every metric, with new noise at each step."""
+        key = None if self.key is None else jax.random.fold_in(self.key, step)
+        x, y = self.parts.test_x, self.parts.test_y
+        out = predict(eqx.nn.inference_mode(model), x, key, self.batch_size)
+        return {name: float(metric(out, y)) for name, metric in self.metrics.items()}
+
+
+class Store(NamedTuple):
+    """The checkpoint of a run."""
+
+    path: Path
+    settings: Mapping[str, Any]
+
+    def begin(self, start: Snapshot, resume: bool) -> Snapshot:
+        """Where to go on from: `start`, unless there is a checkpoint."""
+        if not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return start
+        if not resume:
+            raise FileExistsError(
+                f"`{self.path}` holds a checkpoint: give `resume=True` to go on from "
+                "it, or another path, or delete it."
+            )
+        stored = read_checkpoint(self.path)
+        check_fingerprint(self.path, stored.fingerprint, self._fingerprint(start))
+        state = restore(start.state, stored.arrays)
+        evaluated = {
+            name: stored.arrays[f"metric {name}"] for name in start.history.metrics
+        }
+        history = History(
+            loss=stored.arrays["loss"],
+            steps=stored.arrays["steps"],
+            metrics=evaluated,
+            seconds=stored.notes["seconds"],
+        )
+        return Snapshot(strong(state), history)
+
+    def save(self, last: Snapshot) -> None:
+        history = last.history
+        arrays = {
+            **named_leaves(last.state),
+            "loss": history.loss,
+            "steps": history.steps,
+            **{f"metric {name}": value for name, value in history.metrics.items()},
+        }
+        notes = {
+            "step": last.step,
+            "seconds": history.seconds,
+            "pnnjax": version("pnnjax"),
+            "jax": jax.__version__,
+        }
+        write_checkpoint(self.path, Checkpoint(arrays, self._fingerprint(last), notes))
+
+    def _fingerprint(self, snapshot: Snapshot) -> dict[str, Any]:
+        leaves = named_leaves(snapshot.state)
+        state = {name: describe(leaf) for name, leaf in leaves.items()}
+        return {**self.settings, "state": state}
+
+
+def run_session(
+    task: Task,
+    test: Test,
+    plan: Plan,
+    last: Snapshot,
+    store: Store | None,
+    progress: bool,
+) -> Snapshot:
+    """Train to the end; whatever stops it, what was finished is saved."""
+    try:
+        with (
+            raising_device_errors(),
+            progress_report(plan.steps, last.step, progress) as report,
+        ):
+            for last in _snapshots(task, test, plan, last):
+                report(last.history)
+                if store is not None and plan.saves(last):
+                    store.save(last)
+    except (KeyboardInterrupt, Exception) as error:
+        if store is not None:
+            store.save(last)
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(_interrupted(last, plan, store)) from None
+        raise
+    return last
+
+
+def strong(state: State) -> State:
+    """With the types that a step returns: on the device, and no type weak."""
+
+    def on_device(leaf: Any) -> Any:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return leaf
+        return jnp.asarray(leaf, leaf.dtype)
+
+    return jax.tree.map(on_device, state)
+
+
+def _snapshots(
+    task: Task, test: Test, plan: Plan, last: Snapshot
+) -> Iterator[Snapshot]:
+    """The run after each call and each evaluation."""
+    begun = time.perf_counter() - last.history.seconds
+    chunk = 0  # The first call makes no step: it compiles.
+    while True:
+        if plan.evaluates(last):
+            metrics = test.evaluate(task.model(last.state.trained), last.step)
+            history = last.history.with_metrics(metrics, time.perf_counter() - begun)
+            last = last._replace(history=history)
+            yield last
+        if last.step == plan.steps:
+            return
+        called = time.perf_counter()
+        stop = min(last.step + chunk, plan.boundary(last.step))
+        new, losses, finite = jax.block_until_ready(
+            advance(task, last.state, jnp.asarray(stop, jnp.int32))
+        )
+        now = time.perf_counter()
+        made = int(new.step) - last.step
+        history = last.history.with_losses(np.asarray(losses[:made]), now - begun)
+        last = Snapshot(new, history)
+        if made:
+            yield last
+        if not finite:
+            raise _failure(task, last, float(losses[made]))
+        chunk = plan.steps_per_call or _next_chunk(made, now - called)
+
+
+def _next_chunk(made: int, seconds: float) -> int:
+    """As many steps as fit the time of a call, growing at most fourfold."""
+    if made == 0:
+        return 1
+    fitting = int(SECONDS_PER_CALL * made / max(seconds, 1e-6))
+    return max(1, min(fitting, 4 * made, LOSSES))
+
+
+def _failure(task: Task, last: Snapshot, loss: float) -> NonFiniteError:
+    step, model = last.state.step, task.model(last.state.trained)
+    rows, keys = task.rows(task.order(step), step), task.keys(step)
+    where = diagnose(model, task.x[rows], task.y[rows], keys, task.objective)
+    return NonFiniteError(
+        f"Step {last.step + 1} is not finite (loss {loss:.4g}): {where}. The "
+        "parameters are kept as they were before it.",
+        step=last.step + 1,
+        model=model,
+        history=last.history,
+    )
+
+
+def _interrupted(last: Snapshot, plan: Plan, store: Store | None) -> str:
+    done = f"Stopped after step {last.step} of {plan.steps}"
+    if store is None:
+        return f"{done}; nothing is saved, since no `checkpoint` was given."
+    return f"{done}. `{store.path}` holds it: go on with `resume=True`."

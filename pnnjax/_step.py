@@ -1,0 +1,193 @@
+"""The compiled part of training: any number of optimizer steps, and predictions."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jaxtyping import Array, Bool, Inexact, Int, PRNGKeyArray, PyTree, Shaped
+
+from ._estimator import AbstractEstimator
+from ._frozen import Frozen, is_trainable
+from ._layer import AbstractBoundedLayer
+
+LOSSES = 4096
+"""How many steps one call can make: the length of the record that it returns."""
+
+
+class State(NamedTuple):
+    """All that a step changes."""
+
+    step: Int[Array, ""]
+    trained: PyTree
+    """The trainable leaves of the model; `None` elsewhere."""
+    memory: PyTree
+    """The optimizer's."""
+
+
+class Task(eqx.Module):
+    """All that no step changes."""
+
+    x: Shaped[Array, "examples ..."]
+    y: Shaped[Array, "examples ..."]
+    fixed: PyTree
+    """The model without its trainable leaves."""
+    order_key: PRNGKeyArray
+    noise_key: PRNGKeyArray | None
+    objective: Callable[[Any, Any], Array]
+    optimizer: optax.GradientTransformationExtraArgs
+    batch_size: int
+    loss_dtype: Any = eqx.field(static=True)
+
+    def model(self, trained: PyTree) -> Any:
+        """With these parameters."""
+        return eqx.combine(trained, self.fixed)
+
+    def order(self, step: Int[Array, ""]) -> Int[Array, " examples"]:
+        """In which order the epoch of `step` goes through the examples."""
+        epoch = step // self.steps_per_epoch
+        key = jax.random.fold_in(self.order_key, epoch)
+        return jax.random.permutation(key, len(self.x))
+
+    def rows(
+        self, order: Int[Array, " examples"], step: Int[Array, ""]
+    ) -> Int[Array, " batch"]:
+        """The examples of the batch at `step`."""
+        first = step % self.steps_per_epoch * self.batch_size
+        return lax.dynamic_slice_in_dim(order, first, self.batch_size)
+
+    def keys(self, step: Int[Array, ""]) -> PRNGKeyArray | None:
+        """A key for the noise of each example of the batch at `step`."""
+        return example_keys(self.noise_key, step, self.batch_size)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches: what remains of the examples is left out, others each time."""
+        return len(self.x) // self.batch_size
+
+
+@eqx.filter_jit
+def advance(
+    task: Task, state: State, stop: Int[Array, ""]
+) -> tuple[State, Inexact[Array, " losses"], Bool[Array, ""]]:
+    """Make the steps up to `stop`, `LOSSES` at most.
+
+    How many is not known when compiling, so that the same program runs however a
+    training run is cut up, and gives the same bits.
+
+    **Returns:** the new state; the loss of each step made; whether all was finite. If
+    not, the state is that before the bad step, whose loss is recorded too.
+    """
+    start = state.step
+    spe = task.steps_per_epoch
+
+    def epoch(carry):
+        order = task.order(carry[0].step)
+        end = jnp.minimum(stop, (carry[0].step // spe + 1) * spe)
+        return lax.while_loop(lambda c: (c[0].step < end) & c[2], step(order), carry)
+
+    def step(order):
+        def body(carry):
+            state, losses, _ = carry
+            new, loss, finite = _one_step(task, state, order)
+            losses = losses.at[state.step - start].set(loss)
+            return _select(finite, new, state), losses, finite
+
+        return body
+
+    losses = jnp.zeros(LOSSES, task.loss_dtype)
+    carry = (state, losses, jnp.asarray(True))
+    return lax.while_loop(lambda c: (c[0].step < stop) & c[2], epoch, carry)
+
+
+@eqx.filter_jit
+def predict(
+    model: Any,
+    x: Shaped[Array, "examples ..."],
+    key: PRNGKeyArray | None,
+    batch_size: int,
+) -> PyTree[Array]:
+    """The model's output for each example, `batch_size` of them at a time."""
+    count = len(x)
+    size = min(batch_size, count)
+    batches = -(-count // size)
+    # The last batch is filled up from the first one, so that one shape is compiled.
+    rows = (jnp.arange(batches * size) % count).reshape(batches, size)
+
+    def one_batch(operands):
+        batch, rows = operands
+        return apply(model, x[rows], example_keys(key, batch, size))
+
+    outputs = lax.map(one_batch, (jnp.arange(batches), rows))
+    return jax.tree.map(
+        lambda out: out.reshape(batches * size, *out.shape[2:])[:count], outputs
+    )
+
+
+def apply(model: Any, x: PyTree, keys: PRNGKeyArray | None) -> PyTree:
+    """`model` on each example, with a key each, or without noise."""
+    if keys is None:
+        return jax.vmap(model)(x)
+    return jax.vmap(lambda x, key: model(x, key=key))(x, keys)
+
+
+def example_keys(
+    key: PRNGKeyArray | None, index: Int[Array, ""], count: int
+) -> PRNGKeyArray | None:
+    """`count` keys that belong to `index`; none from none."""
+    if key is None:
+        return None
+    return jax.random.split(jax.random.fold_in(key, index), count)
+
+
+def project(tree: PyTree) -> PyTree:
+    """Every bounded layer that is trained, moved to the nearest that can be built."""
+
+    def fix(node: Any) -> Any:
+        if isinstance(node, Frozen | AbstractEstimator):
+            return node
+        if isinstance(node, AbstractBoundedLayer):
+            return inside(node.project())
+        return node
+
+    def inside(parent: Any) -> Any:
+        kinds = AbstractBoundedLayer | Frozen | AbstractEstimator
+        return jax.tree.map(
+            fix, parent, is_leaf=lambda n: n is not parent and isinstance(n, kinds)
+        )
+
+    return fix(tree) if isinstance(tree, AbstractBoundedLayer) else inside(tree)
+
+
+def _one_step(
+    task: Task, state: State, order: Int[Array, " examples"]
+) -> tuple[State, Inexact[Array, ""], Bool[Array, ""]]:
+    rows = task.rows(order, state.step)
+    x, y, keys = task.x[rows], task.y[rows], task.keys(state.step)
+
+    def loss_of(trained: PyTree) -> Inexact[Array, ""]:
+        return task.objective(apply(task.model(trained), x, keys), y)
+
+    loss, bar = jax.value_and_grad(loss_of)(state.trained)
+    # JAX's cotangent of a complex parameter is the conjugate of the way uphill.
+    gradient = jax.tree.map(jnp.conj, bar)
+    updates, memory = task.optimizer.update(
+        gradient, state.memory, state.trained, value=loss
+    )
+    trained = optax.apply_updates(state.trained, updates)
+    finite = _all_finite((loss, trained))
+    model = project(task.model(trained))
+    trained = eqx.filter(model, is_trainable(model))
+    return State(state.step + 1, trained, memory), loss, finite
+
+
+def _all_finite(tree: PyTree) -> Bool[Array, ""]:
+    finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]
+    return jnp.stack(finite).all()
+
+
+def _select(condition: Bool[Array, ""], new: PyTree, old: PyTree) -> PyTree:
+    return jax.tree.map(lambda a, b: lax.select(condition, a, b), new, old)
