@@ -1,0 +1,10 @@
+"""Pictures of physical networks and of how they train."""
+
+from ._confusion_matrix import confusion_matrix as confusion_matrix
+from ._decision_regions import decision_regions as decision_regions
+from ._field import domain_coloring as domain_coloring, field as field
+from ._gradient_alignment import gradient_alignment as gradient_alignment
+from ._learning_curve import learning_curve as learning_curve
+from ._mesh import mesh as mesh
+from ._phase_masks import phase_masks as phase_masks
+from ._stack import stack as stack
