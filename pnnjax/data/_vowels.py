@@ -106,7 +106,7 @@ def _read(path: Path) -> tuple[np.ndarray, Float[np.ndarray, "tokens features"]]
     numbers = [values.split() for _, values in rows]
     if len(rows) != TOKENS or {len(row) for row in numbers} != {len(COLUMNS)}:
         raise ValueError(
-            f"`{path}` is damaged: {len(rows)} vowels were found in it; there should be "
+            f"`{path}` is damaged: {len(rows)} vowels in it, which should be "
             f"{TOKENS}, with {len(COLUMNS)} numbers each."
         )
     return np.array([name for name, _ in rows]), np.array(numbers, float)

@@ -1,13 +1,13 @@
 """How many examples are classified rightly."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Inexact, Int
+from jaxtyping import Array, Float, Inexact, Integer
 
 from ._labels import check_real, checked_labels
 
 
 def accuracy(
-    y: Inexact[Array, "*batch classes"], labels: Int[Array, "*batch"]
+    y: Inexact[Array, "*batch classes"], labels: Integer[Array, "*batch"]
 ) -> Float[Array, ""]:
     """The part of the examples of which the largest output is that of their class.
 
@@ -15,4 +15,5 @@ def accuracy(
     """
     check_real(y)
     labels = checked_labels(y, labels)
-    return jnp.mean(jnp.argmax(y, axis=-1) == labels, dtype=y.dtype)
+    guess = jnp.argmax(y, axis=-1).astype(labels.dtype)
+    return jnp.mean(guess == labels, dtype=y.dtype)

@@ -1,13 +1,13 @@
 """Cross-entropy of outputs that are logits already."""
 
 import optax
-from jaxtyping import Array, Float, Inexact, Int
+from jaxtyping import Array, Float, Inexact, Integer
 
 from ._labels import check_real, checked_labels
 
 
 def cross_entropy(
-    y: Inexact[Array, "*batch classes"], labels: Int[Array, "*batch"]
+    y: Inexact[Array, "*batch classes"], labels: Integer[Array, "*batch"]
 ) -> Float[Array, ""]:
     r"""$-\log \operatorname{softmax}(y)_\text{label}$ (nat), averaged over examples.
 

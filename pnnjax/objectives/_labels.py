@@ -2,12 +2,12 @@
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Inexact, Int
+from jaxtyping import Array, Inexact, Int32, Integer
 
 
 def checked_labels(
-    y: Inexact[Array, "*batch classes"], labels: Int[Array, "*batch"]
-) -> Int[Array, "*batch"]:
+    y: Inexact[Array, "*batch classes"], labels: Integer[Array, "*batch"]
+) -> Int32[Array, "*batch"]:
     """The labels, if they can be labels of `y`.
 
     **Raises:** `ValueError` if the shapes or the type are wrong; at run time, if a
@@ -20,6 +20,7 @@ def checked_labels(
         )
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(f"Labels must be integers, but are {labels.dtype}.")
+    labels = labels.astype(jnp.int32)
     strange = (labels < 0) | (labels >= y.shape[-1])
     return eqx.error_if(
         labels, strange, f"A label is none of the {y.shape[-1]} classes."

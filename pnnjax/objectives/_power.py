@@ -2,7 +2,7 @@
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Inexact, Int
+from jaxtyping import Array, Float, Inexact, Integer
 
 from ._cross_entropy import cross_entropy
 from ._labels import check_real, checked_labels
@@ -42,7 +42,7 @@ class PowerSoftmax(eqx.Module):
     def __call__(
         self,
         y: Inexact[Array, "*batch classes"],  # W
-        labels: Int[Array, "*batch"],
+        labels: Integer[Array, "*batch"],
     ) -> Float[Array, ""]:
         return cross_entropy(self.scale * power_shares(y), labels)
 
@@ -68,7 +68,7 @@ class PowerLikelihood(eqx.Module):
     def __call__(
         self,
         y: Inexact[Array, "*batch classes"],  # W
-        labels: Int[Array, "*batch"],
+        labels: Integer[Array, "*batch"],
     ) -> Float[Array, ""]:
         check_real(y)
         labels = checked_labels(y, labels)
