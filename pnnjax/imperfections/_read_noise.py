@@ -1,0 +1,45 @@
+"""Read noise: parameters that fluctuate from run to run."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Inexact, PRNGKeyArray
+
+from ._imperfection import (
+    AbstractParameterImperfection,
+    Number,
+    Where,
+    not_negative,
+)
+
+
+class ReadNoise(AbstractParameterImperfection):
+    r"""Gaussian noise on the parameters, new in each run; none without a key.
+
+    $p \mapsto p + \sigma\varepsilon$, or $p\,(1 + \sigma\varepsilon)$ if `relative`. A
+    batch is one run: all its examples see the same parameters.
+
+    **Arguments:** `sigma` in units of the parameter, or dimensionless if `relative`.
+    """
+
+    sigma: Number
+    relative: bool = eqx.field(static=True, default=False)
+    where: Where = eqx.field(static=True, default=None)
+
+    def __check_init__(self):
+        not_negative("sigma", self.sigma)
+
+    def draw(self, parameter: Inexact[Array, "..."], key: PRNGKeyArray | None) -> None:
+        return None
+
+    def alter(
+        self,
+        parameter: Inexact[Array, "..."],
+        hidden: None,
+        key: PRNGKeyArray | None,
+    ) -> Inexact[Array, "..."]:
+        if key is None:
+            return parameter
+        draw = jax.random.normal(key, parameter.shape, parameter.dtype)
+        noise = jnp.asarray(self.sigma, parameter.dtype) * draw
+        return parameter * (1 + noise) if self.relative else parameter + noise
