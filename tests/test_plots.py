@@ -64,6 +64,7 @@ PICTURES = {
     "domain_coloring": lambda: pnn.plots.domain_coloring(beam(), 1e-6),
     "phase_masks": lambda: pnn.plots.phase_masks(RNG.uniform(0, 7, (3, 8, 8)), 1e-6),
     "stack": lambda: pnn.plots.stack(jnp.stack([beam()] * 3), corners(), 1, 1e-6),
+    "cross_section": lambda: pnn.plots.cross_section([1e-3], beam(), 1e-6, 40e-6, 3),
     "confusion_matrix": lambda: pnn.plots.confusion_matrix(
         np.array([0, 1, 2]), np.array([0, 2, 2])
     ),
@@ -321,6 +322,36 @@ def test_bad_stacks_are_refused():
         pnn.plots.stack(fields, 0 * corners(), 0)
     with pytest.raises((TypeError, ValueError)):
         pnn.plots.stack(fields, corners()[:, 1:], 0)
+
+
+def test_cross_section_of_a_gaussian_beam():
+    wavelength, pitch, waist = 1e-6, 4e-6, 20e-6
+    y, x = pitch * (np.mgrid[:64, :64] - 31.5)
+    field = jnp.asarray(np.exp(-(x**2 + y**2) / waist**2) + 0j)
+    fig = pnn.plots.cross_section(
+        [0.5e-3, lambda u: u, 0.7e-3], field, wavelength, pitch, 4
+    )
+    ax = fig.axes[0]
+    image = np.asarray(ax.collections[0].get_array())
+    z = np.array([*np.linspace(0, 0.5e-3, 5), *np.linspace(0.5e-3, 1.2e-3, 5)])
+    x = x[0, :, None]
+    width = 2 * np.sqrt((image * x**2).sum(0) / image.sum(0))
+    rayleigh = np.pi * waist**2 / wavelength
+    # Paraxial, and sampled at a fifth of the waist.
+    np.testing.assert_allclose(width, waist * np.hypot(1, z / rayleigh), rtol=1e-3)
+    assert [line.get_xdata()[0] for line in ax.lines] == pytest.approx([0.5])
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("$z$ (mm)", "$x$ (µm)")
+
+
+def test_bad_cross_sections_are_refused():
+    with pytest.raises(ValueError, match="no length"):
+        pnn.plots.cross_section([lambda u: u], beam(), 1e-6, 4e-6)
+    with pytest.raises(ValueError, match="must be positive"):
+        pnn.plots.cross_section([-1e-3], beam(), 1e-6, 4e-6)
+    with pytest.raises(ValueError, match="end the stack before it"):
+        pnn.plots.cross_section([jnp.abs], beam(), 1e-6, 4e-6)
+    with pytest.raises(ValueError, match="`samples` must be at least 1"):
+        pnn.plots.cross_section([1e-3], beam(), 1e-6, 4e-6, 0)
 
 
 def test_confusion_matrix_counts():

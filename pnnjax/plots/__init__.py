@@ -1,6 +1,7 @@
 """Pictures of physical networks and of how they train."""
 
 from ._confusion_matrix import confusion_matrix as confusion_matrix
+from ._cross_section import cross_section as cross_section
 from ._decision_regions import decision_regions as decision_regions
 from ._field import domain_coloring as domain_coloring, field as field
 from ._gradient_alignment import gradient_alignment as gradient_alignment

@@ -37,19 +37,26 @@ def gradient_alignment(
     if any(nested) != all(nested):
         raise ValueError("Either all values are mappings, or none is.")
     with style():
-        fig = figure(6.4, 3.4)
+        fig = figure(6.4, 3.6)
         ax = fig.subplots()
         if all(nested):
-            lowest = _draw_bars(ax, alignments)
+            lowest = min(0.0, _draw_bars(ax, alignments))
         else:
             lowest = _draw_lines(ax, alignments, against, label or "Training step")
         ax.set_ylabel("Cosine with the exact gradient")
-        ax.axhline(0, color="black", linewidth=0.8)
         ax.axhline(1, color="black", linewidth=0.8, linestyle=":")
-        ax.set_ylim(-1.08 if lowest < -0.25 else min(0.0, lowest) * 1.2, 1.08)
+        _show_from(ax, lowest)
         ax.grid(True, axis="y")
         fig.legend(loc="outside right upper")
     return fig
+
+
+def _show_from(ax: "Axes", lowest: float) -> None:
+    if lowest <= 0.5:
+        ax.axhline(0, color="black", linewidth=0.8)
+        lowest = min(lowest, 0.0)
+    margin = 0.08 * max(1 - lowest, 0.01)
+    ax.set_ylim(lowest - (margin if lowest else 0.0), 1 + margin)
 
 
 def _cosines(values: Any, name: str, dimensions: int) -> np.ndarray:
@@ -105,6 +112,7 @@ def _draw_bars(ax: "Axes", alignments: Mapping[str, Mapping[str, Any]]) -> float
         lowest = min([lowest, *values])
     ax.set_xticks(range(len(layers)), layers)
     if sum(map(len, layers)) > 60:
-        ax.tick_params(axis="x", rotation=45)
+        slanted = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+        ax.set_xticks(range(len(layers)), layers, **slanted)
     ax.set_xlabel("Layer")
     return lowest

@@ -48,6 +48,7 @@ def learning_curve(
             _draw_metrics(axes[1], groups, metrics)
         for ax in axes:
             ax.grid(True)
+            ax.xaxis.get_major_locator().set_params(integer=True)
     return fig
 
 

@@ -78,11 +78,12 @@ def _segments(
 
 
 def _chip(columns: int, modes: int) -> tuple["Figure", "Axes"]:
-    wide, high = _WIDTH * columns + 1.0, modes + 0.3
+    wide, high = _WIDTH * columns + 1.0, max(modes + 0.3, 5.5)
     scale = float(np.clip(min(9.5 / wide, 7 / high), 0.08, 0.42))
     fig = figure(wide * scale + 2.4, high * scale + 0.7)
     ax = fig.subplots()
-    ax.set(xlim=(-0.1, wide - 0.1), ylim=(modes - 0.4, -0.7))
+    middle = (modes - 1.1) / 2
+    ax.set(xlim=(-0.1, wide - 0.1), ylim=(middle + high / 2, middle - high / 2))
     step = max(1, columns // 8)
     shown = np.arange(0, columns, step)
     ax.set_xticks(_WIDTH * (shown + 0.5), shown)

@@ -90,7 +90,8 @@ def checked(values: Any, name: str, dimensions: int) -> np.ndarray:
 
 def power(field: Shaped[AnyArray, "..."]) -> np.ndarray:
     """What a complex amplitude carries, in W if the amplitude is in √W."""
-    return np.real(field) ** 2 + np.imag(field) ** 2
+    values = np.asarray(field)
+    return np.real(values) ** 2 + np.imag(values) ** 2
 
 
 def with_prefix(largest: float, unit: str) -> tuple[float, str]:
