@@ -42,9 +42,9 @@ def vowels(
     139 talkers spoke 12 vowels once each. By default six vowels and six features, the
     size of Bandyopadhyay's task on a chip of six modes, which had 540 examples to train
     with and 294 to test with: all talkers of six vowels, so `complete=False` has these
-    very counts. Which vowels and features those were is not published with it; this is
-    a reconstruction, with a split of its own. So is the task with seven vowels and 12
-    features of Wright *et al.*:
+    very counts. The main text does not say which vowels and features those were; this
+    is a reconstruction, with a split of its own. So is the task with seven vowels and
+    12 features of Wright *et al.*:
 
         seven = ("ae", "ah", "aw", "er", "ih", "iy", "uw")
         vowels(seven, FORMANT_TRACK, talkers=("women",))
