@@ -22,6 +22,10 @@ from ._estimator import (
     PhysicalCost as PhysicalCost,
     Unbiased as Unbiased,
 )
+from ._fit import (
+    FitResult as FitResult,
+    fit as fit,
+)
 from ._frozen import Frozen as Frozen, is_trainable as is_trainable
 from ._layer import (
     AbstractBoundedLayer as AbstractBoundedLayer,
@@ -35,5 +39,6 @@ from ._layer import (
     AbstractWrapper as AbstractWrapper,
     Facts as Facts,
 )
+from ._physical import Physical as Physical, attach as attach
 
 __version__ = version("pnnjax")

@@ -74,8 +74,8 @@ class AbstractEstimator(eqx.Module):
     """How the gradient of a layer is obtained: `Physical(layer, estimator)` runs it.
 
     `x` and `y_bar` may have any leading axes, one physical batch; `layer_bar` is
-    already summed over them. `y_bar` follows JAX's convention, for complex signals too: to
-    first order the loss changes by `Re(sum(y_bar * dy))`, and `x_bar` likewise.
+    already summed over them. `y_bar` follows JAX's convention, for complex signals
+    too: to first order the loss changes by `Re(sum(y_bar * dy))`; `x_bar` likewise.
     """
 
     claim: eqx.AbstractClassVar[Claim]
@@ -104,7 +104,9 @@ class AbstractEstimator(eqx.Module):
         """For one gradient of one example; `x` is that example, or its shape."""
 
 
-def unmet(estimator: AbstractEstimator, layer: Any) -> list[str]:
+def unmet(
+    estimator: AbstractEstimator | type[AbstractEstimator], layer: Any
+) -> list[str]:
     """Why `estimator` can't run on `layer`; empty if it can."""
     conditions = estimator.conditions
     if not isinstance(layer, conditions.capability):

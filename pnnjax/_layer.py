@@ -2,9 +2,10 @@
 
 import abc
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import equinox as eqx
+import jax
 from jaxtyping import Array, Complex, Float, Inexact, PRNGKeyArray, PyTree
 
 Detect = Callable[[Complex[Array, "..."]], PyTree]
@@ -69,6 +70,9 @@ class AbstractReciprocalLayer(AbstractLayer):
     plane, and return its readings stacked over the planes.
     """
 
+    example_ndim: ClassVar[int] = 1
+    """How many trailing axes are one example."""
+
     @abc.abstractmethod
     def transmit(
         self, field: Complex[Array, "..."], detect: Detect
@@ -96,6 +100,9 @@ class AbstractSymmetricLayer(AbstractLayer):
     The matrix is $W\operatorname{diag}(m)$ with $W = W^\top$: free space, a lens, an
     even kernel. An error can then be sent *forwards* through the same system.
     """
+
+    example_ndim: ClassVar[int] = 1
+    """How many trailing axes are one example."""
 
     @abc.abstractmethod
     def modulate(self, field: Complex[Array, "..."]) -> Complex[Array, "..."]:
@@ -140,7 +147,7 @@ class AbstractEnergyLayer(AbstractLayer):
         x: Float[Array, "..."],
         nudge: Inexact[Array, "..."] | None,
     ) -> PyTree[Inexact[Array, "..."]]:
-        """Settle from `state`, with `nudge` (an energy gradient) added at the readout."""
+        """Settle from `state`; the energy gains `sum(nudge * readout(state))`."""
 
     @abc.abstractmethod
     def readout(self, state: PyTree[Inexact[Array, "..."]]) -> Inexact[Array, "..."]:
@@ -203,3 +210,33 @@ class AbstractWrapper(AbstractLayer):
     @abc.abstractmethod
     def realize(self, key: PRNGKeyArray | None) -> AbstractLayer:
         """The layer with the parameters that the physical system really has."""
+
+
+def respond(layer: Any, x: Array, key: PRNGKeyArray | None) -> Array:
+    """`layer(x)`, for any leading axes of `x`, also where `layer` is not ours.
+
+    An `eqx.nn.Sequential` is run layer by layer. Any other foreign module is taken to
+    act on the last axis and is vmapped over the others.
+    """
+    if isinstance(layer, AbstractLayer):
+        return layer(x, key=key)
+    if isinstance(layer, eqx.nn.Sequential):
+        count = len(layer.layers)
+        keys = [None] * count if key is None else jax.random.split(key, count)
+        for inner, own in zip(layer.layers, keys, strict=True):
+            x = respond(inner, x, own)
+        return x
+    rows = x.reshape(-1, x.shape[-1])
+    if key is None:
+        y = jax.vmap(layer)(rows)
+    else:
+        y = jax.vmap(lambda row, own: layer(row, key=own))(
+            rows, jax.random.split(key, rows.shape[0])
+        )
+    return y.reshape(*x.shape[:-1], *y.shape[1:])
+
+
+def output_size(layer: Any, x: Any) -> int:
+    """How many real numbers one response to `x` is; a complex one counts two."""
+    y = eqx.filter_eval_shape(respond, layer, x, None)
+    return y.size * (1 + jax.numpy.issubdtype(y.dtype, jax.numpy.complexfloating))
