@@ -1,10 +1,31 @@
+from ._amplitude_mask import AmplitudeMask as AmplitudeMask, ComplexMask as ComplexMask
+from ._angular_spectrum import angular_spectrum as angular_spectrum
+from ._detector import (
+    BalancedDetector as BalancedDetector,
+    Detector as Detector,
+    detector_grid as detector_grid,
+    power_in as power_in,
+)
+from ._diffractive_layer import DiffractiveLayer as DiffractiveLayer
 from ._electro_optic import (
     ElectroOpticActivation as ElectroOpticActivation,
     electro_optic as electro_optic,
 )
+from ._free_space import FreeSpace as FreeSpace
+from ._fresnel import fresnel as fresnel
+from ._height_map import (
+    HeightMap as HeightMap,
+    relief_transmission as relief_transmission,
+)
 from ._intensity import Intensity as Intensity, intensity as intensity
+from ._mesh import MZIMesh as MZIMesh
 from ._mod_relu import ModReLU as ModReLU, mod_relu as mod_relu
+from ._phase_mask import PhaseMask as PhaseMask
+from ._rayleigh_sommerfeld import rayleigh_sommerfeld as rayleigh_sommerfeld
 from ._saturable_absorber import (
     SaturableAbsorber as SaturableAbsorber,
     saturated_transmission as saturated_transmission,
 )
+from ._stl import write_stl as write_stl
+from ._svd import SVDMesh as SVDMesh
+from ._triangular import TriangularMesh as TriangularMesh
