@@ -46,11 +46,11 @@ def beam(ny=24, nx=32):
     return jnp.asarray(np.exp(-3 * (x**2 + y**2) + 5j * x * y) * 1e-3)
 
 
-def corners():
-    regions = np.zeros((4, 24, 32))
-    for i, (row, column) in enumerate([(2, 3), (2, 20), (15, 3), (15, 20)]):
-        regions[i, row : row + 5, column : column + 8] = 1
-    return regions
+CORNERS = ((2, 7, 3, 11), (2, 7, 20, 28), (15, 20, 3, 11), (15, 20, 20, 28))
+
+
+def space(distance):
+    return pnn.optics.FreeSpace(distance, wavelength=1e-6, pitch=4e-6)
 
 
 def plane(point):
@@ -63,8 +63,8 @@ PICTURES = {
     "field": lambda: pnn.plots.field(beam(), 1e-6),
     "domain_coloring": lambda: pnn.plots.domain_coloring(beam(), 1e-6),
     "phase_masks": lambda: pnn.plots.phase_masks(RNG.uniform(0, 7, (3, 8, 8)), 1e-6),
-    "stack": lambda: pnn.plots.stack(jnp.stack([beam()] * 3), corners(), 1, 1e-6),
-    "cross_section": lambda: pnn.plots.cross_section([1e-3], beam(), 1e-6, 40e-6, 3),
+    "stack": lambda: pnn.plots.stack(jnp.stack([beam()] * 3), CORNERS, 1, 1e-6),
+    "cross_section": lambda: pnn.plots.cross_section([space(1e-3)], beam(), 3),
     "confusion_matrix": lambda: pnn.plots.confusion_matrix(
         np.array([0, 1, 2]), np.array([0, 2, 2])
     ),
@@ -295,8 +295,7 @@ def test_phase_masks_are_wrapped(count):
 
 def test_stack_shows_planes_regions_and_powers():
     fields = jnp.stack([beam() * scale for scale in (1, 2, 3)])
-    regions = corners()
-    fig = pnn.plots.stack(fields, regions, 2, 1e-6)
+    fig = pnn.plots.stack(fields, CORNERS, 2, 1e-6)
     images = [ax for ax in fig.axes if ax.images and ax.get_title()]
     assert [ax.get_title() for ax in images] == ["Input", "Plane 1", "Detectors"]
     shape = np.abs(np.asarray(fields)) ** 2
@@ -309,7 +308,7 @@ def test_stack_shows_planes_regions_and_powers():
     assert boxes[2].get_edgecolor() != boxes[1].get_edgecolor()
     (readout,) = [ax for ax in fig.axes if ax.get_title() == "Readout"]
     heights = np.array([bar.get_height() for bar in readout.patches])
-    powers = np.sum(regions * shape[-1], (1, 2))
+    powers = np.array(pnn.optics.power_in(fields[-1], CORNERS))
     np.testing.assert_allclose(heights / heights.max(), powers / powers.max())
     assert readout.get_ylabel() == "Power (µW)"
 
@@ -317,20 +316,22 @@ def test_stack_shows_planes_regions_and_powers():
 def test_bad_stacks_are_refused():
     fields = jnp.stack([beam()] * 2)
     with pytest.raises(ValueError, match="`label` is 4, but there are 4 detectors"):
-        pnn.plots.stack(fields, corners(), 4)
-    with pytest.raises(ValueError, match="has no pixels"):
-        pnn.plots.stack(fields, 0 * corners(), 0)
-    with pytest.raises((TypeError, ValueError)):
-        pnn.plots.stack(fields, corners()[:, 1:], 0)
+        pnn.plots.stack(fields, CORNERS, 4)
+    with pytest.raises(ValueError, match="is empty"):
+        pnn.plots.stack(fields, [(3, 3, 0, 5)], 0)
+    with pytest.raises(ValueError, match="leaves the"):
+        pnn.plots.stack(fields, [(3, 9, 30, 33)], 0)
 
 
 def test_cross_section_of_a_gaussian_beam():
     wavelength, pitch, waist = 1e-6, 4e-6, 20e-6
+    flat = pnn.optics.PhaseMask(jnp.zeros((64, 64)))
+    layer = pnn.optics.DiffractiveLayer(flat, space(0.7e-3))
+    detector = pnn.optics.Detector(((0, 4, 0, 4),))
+    stack = eqx.nn.Sequential([space(0.5e-3), layer, detector])
     y, x = pitch * (np.mgrid[:64, :64] - 31.5)
     field = jnp.asarray(np.exp(-(x**2 + y**2) / waist**2) + 0j)
-    fig = pnn.plots.cross_section(
-        [0.5e-3, lambda u: u, 0.7e-3], field, wavelength, pitch, 4
-    )
+    fig = pnn.plots.cross_section(stack, field, 4)
     ax = fig.axes[0]
     image = np.asarray(ax.collections[0].get_array())
     z = np.array([*np.linspace(0, 0.5e-3, 5), *np.linspace(0.5e-3, 1.2e-3, 5)])
@@ -344,14 +345,13 @@ def test_cross_section_of_a_gaussian_beam():
 
 
 def test_bad_cross_sections_are_refused():
-    with pytest.raises(ValueError, match="no length"):
-        pnn.plots.cross_section([lambda u: u], beam(), 1e-6, 4e-6)
-    with pytest.raises(ValueError, match="must be positive"):
-        pnn.plots.cross_section([-1e-3], beam(), 1e-6, 4e-6)
-    with pytest.raises(ValueError, match="end the stack before it"):
-        pnn.plots.cross_section([jnp.abs], beam(), 1e-6, 4e-6)
+    with pytest.raises(ValueError, match="no `FreeSpace`"):
+        pnn.plots.cross_section([jnp.conj, jnp.abs], beam())
     with pytest.raises(ValueError, match="`samples` must be at least 1"):
-        pnn.plots.cross_section([1e-3], beam(), 1e-6, 4e-6, 0)
+        pnn.plots.cross_section([space(1e-3)], beam(), 0)
+    colors = pnn.optics.FreeSpace(1e-3, (1e-6, 2e-6), 4e-6)
+    with pytest.raises(ValueError, match="wavelength"):
+        pnn.plots.cross_section([colors], beam())
 
 
 def test_confusion_matrix_counts():

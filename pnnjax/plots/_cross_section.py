@@ -1,14 +1,17 @@
 """Light on its way through masks and free space, seen from the side."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Complex
 
-from .. import optics
+from .._layer import AbstractWrapper
+from .._physical import Physical
+from ..optics import DiffractiveLayer, FreeSpace, angular_spectrum
 from ._style import (
     POWER,
     AnyArray,
@@ -26,64 +29,71 @@ if TYPE_CHECKING:
 
 
 def cross_section(
-    stack: Iterable[float | Callable[[Any], Any]],  # m, where a number
+    stack: Iterable[Any],
     field: Complex[AnyArray, "ny nx"],  # √W per pixel
-    wavelength: float,  # m
-    pitch: float,  # m
     samples: int = 24,
 ) -> "Figure":
     """The intensity in the plane of the axis, from the input to the last plane.
 
-    Free space is crossed by `optics.angular_spectrum`; dotted lines mark the layers.
-    Colors follow the square root of the intensity in the middle row, so that faint
-    light shows.
+    Within each `FreeSpace` the field is found by `angular_spectrum`; dotted lines mark
+    the other layers. Colors follow the square root of the intensity in the middle row,
+    so that faint light shows.
 
-    **Arguments:** `stack`: in the order in which light meets them, the lengths of free
-    space and the thin layers between, from field to field. `wavelength`, `pitch`: in
-    the medium, and of neighboring pixels. `samples`: how often each length is divided.
-    **Raises:** `ValueError` if the stack has no length, or a layer's output is no field
-    of the same shape.
+    **Arguments:** `stack`: layers in the order in which light meets them, as a list or
+    an `eqx.nn.Sequential`; it ends before the first whose output is no field, as a
+    detector's. `samples`: at how many distances to look into each free space.
+    **Raises:** `ValueError` if there is no free space to look into, or if one has
+    several wavelengths.
     """
     if samples < 1:
         raise ValueError(f"`samples` must be at least 1, but is {samples}.")
     checked(field, "field", 2)
-    start, z, rows, layers = jnp.asarray(field), 0.0, [], []
+    light, z, pitch, rows = jnp.asarray(field), 0.0, 0.0, []
     positions: list[float] = []
-    for part in stack:
-        if callable(part):
-            start = _through(part, start)
-            layers.append(z)
-            continue
-        if not part > 0:
-            raise ValueError(
-                f"A length of free space is {part} m: it must be positive."
-            )
-        inside = np.linspace(0, part, samples + 1)
-        rows += _middle_rows(start, inside, wavelength, pitch)
-        positions += list(z + inside)
-        z += part
-        start = optics.angular_spectrum(start, part, wavelength, pitch)
+    marks: list[float] = []
+    for layer in _flat(stack):
+        out = layer(light)
+        if out.shape != light.shape or not jnp.iscomplexobj(out):
+            break
+        if isinstance(layer, FreeSpace):
+            inside = np.linspace(0, layer.distance, samples + 1)
+            rows += _middle_rows(layer, light, inside)
+            positions += list(z + inside)
+            z += layer.distance
+            pitch = layer.pitch[1] if isinstance(layer.pitch, tuple) else layer.pitch
+        else:
+            marks.append(z)
+        light = out
     if not rows:
-        raise ValueError("The stack has no length of free space to look into.")
-    return _draw(np.array(positions), np.stack(rows), layers, pitch)
+        raise ValueError("The stack has no `FreeSpace` to look into.")
+    return _draw(np.array(positions), np.stack(rows), marks, pitch)
 
 
-def _through(layer: Callable[[Any], Any], field: jax.Array) -> jax.Array:
-    out = layer(field)
-    if out.shape != field.shape or not jnp.iscomplexobj(out):
-        raise ValueError(
-            f"A layer in the stack must give a field of shape {field.shape}, but gave "
-            f"{out.dtype} of shape {out.shape}: end the stack before it."
-        )
-    return out
+def _flat(stack: Iterable[Any]) -> Iterator[Any]:
+    """Every single element, out of whatever holds it."""
+    for layer in stack:
+        if isinstance(layer, Physical):
+            yield from _flat([layer.layer])
+        elif isinstance(layer, AbstractWrapper):
+            yield from _flat([layer.realize(None)])
+        elif isinstance(layer, eqx.nn.Sequential):
+            yield from _flat(layer.layers)
+        elif isinstance(layer, DiffractiveLayer):
+            yield from (layer.mask, layer.space)
+        else:
+            yield layer
 
 
 def _middle_rows(
-    field: jax.Array, distances: np.ndarray, wavelength: float, pitch: float
+    space: FreeSpace, field: jax.Array, distances: np.ndarray
 ) -> list[np.ndarray]:
     """The intensity in the middle row, before and after each further distance."""
+    if isinstance(space.wavelength, tuple):
+        raise ValueError("Only one wavelength at a time can be seen from the side.")
     beyond = jnp.asarray(distances[1:], field.real.dtype)
-    fields = optics.angular_spectrum(field[None], beyond, wavelength, pitch)
+    fields = angular_spectrum(
+        field[None], beyond, space.wavelength, space.pitch, pad=space.pad
+    )
     middle = field.shape[0] // 2
     return [power(field[middle]), *power(fields[:, middle])]
 

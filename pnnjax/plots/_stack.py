@@ -1,9 +1,10 @@
 """The intensity at the planes of a diffractive network, and at its detectors."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Complex, Shaped
+from jaxtyping import Complex
 
 from ._style import (
     GRAY,
@@ -29,7 +30,7 @@ _RIGHT = PALETTE[5]
 
 def stack(
     fields: Complex[AnyArray, "planes ny nx"],  # √W per pixel
-    regions: Shaped[AnyArray, "detectors ny nx"],
+    regions: Sequence[tuple[int, int, int, int]],
     label: int,
     pitch: float | None = None,  # m
 ) -> "Figure":
@@ -39,21 +40,20 @@ def stack(
     right one is blue.
 
     **Arguments:** `fields`: from the input to the plane of the detectors. `regions`:
-    each detector's pixels, nonzero where it collects light. `label`: the detector that
-    should receive the most. `pitch`: the distance of neighboring pixels; without it
-    the axes count pixels.
+    of a `Detector`: pixels `(y, y_end, x, x_end)`, the ends outside. `label`: the
+    detector that should receive the most. `pitch`: the distance of neighboring pixels;
+    without it the axes count pixels.
     """
     intensity = power(checked(fields, "fields", 3))
-    masks = checked(regions, "regions", 3).astype(float)
-    if masks.shape[1:] != intensity.shape[1:]:
-        raise ValueError(
-            f"`regions` have {masks.shape[1:]} pixels, `fields` {intensity.shape[1:]}."
-        )
-    if not 0 <= label < len(masks):
-        raise ValueError(f"`label` is {label}, but there are {len(masks)} detectors.")
-    if not masks.any((1, 2)).all():
-        raise ValueError("A detector region has no pixels.")
-    edges, length = extent(intensity.shape[1:], pitch)
+    shape = intensity.shape[1:]
+    for y, y_end, x, x_end in regions:
+        if not (0 <= y < y_end <= shape[0] and 0 <= x < x_end <= shape[1]):
+            raise ValueError(
+                f"Region {(y, y_end, x, x_end)} is empty or leaves the {shape} pixels."
+            )
+    if not 0 <= label < len(regions):
+        raise ValueError(f"`label` is {label}, but there are {len(regions)} detectors.")
+    edges, length = extent(shape, pitch)
     with style():
         axes, bars = _grid(len(intensity))
         for i, (ax, plane) in enumerate(zip(axes, intensity)):
@@ -62,8 +62,10 @@ def stack(
             ax.set_title("Input" if i == 0 else f"Plane {i}")
         axes[-1].set_title("Detectors")
         label_axes(axes[0], length)
-        _draw_boxes(axes[-1], masks, label, edges)
-        _draw_powers(bars, np.sum(masks * intensity[-1], (1, 2)), label)
+        pixel = (edges[1] - edges[0]) / shape[1]
+        _draw_boxes(axes[-1], regions, label, (edges[0], edges[3]), pixel)
+        powers = [intensity[-1, y:v, x:u].sum() for y, v, x, u in regions]
+        _draw_powers(bars, np.array(powers), label)
         colorbar(axes[0].images[0], [*axes, bars], "Intensity (share of peak)")
         fig = bars.get_figure(root=True)
         assert fig is not None
@@ -85,21 +87,18 @@ def _grid(planes: int) -> tuple[list["Axes"], "Axes"]:
 
 def _draw_boxes(
     ax: "Axes",
-    masks: Shaped[np.ndarray, "detectors ny nx"],
+    regions: Sequence[tuple[int, int, int, int]],
     label: int,
-    edges: tuple[float, float, float, float],
+    corner: tuple[float, float],
+    pixel: float,
 ) -> None:
     from matplotlib.patches import Rectangle
 
-    left, right, bottom, top = edges
-    dx, dy = (right - left) / masks.shape[2], (bottom - top) / masks.shape[1]
-    for i, mask in enumerate(masks):
-        y, x = np.nonzero(mask)
-        width, height = (np.ptp(x) + 1) * dx, (np.ptp(y) + 1) * dy
+    for i, (y, y_end, x, x_end) in enumerate(regions):
         box = Rectangle(
-            (left + x.min() * dx, top + y.min() * dy),
-            width,
-            height,
+            (corner[0] + x * pixel, corner[1] + y * pixel),
+            (x_end - x) * pixel,
+            (y_end - y) * pixel,
             fill=False,
             edgecolor=_RIGHT if i == label else "white",
             linewidth=2.0 if i == label else 0.8,
