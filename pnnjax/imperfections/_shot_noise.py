@@ -28,6 +28,7 @@ def shot_noise(
     noise.
 
     **Raises:** at run time, if a power is negative.
+    **Valid for:** JAX's default keys, as `jax.random.poisson` takes no others.
     **Error:** a Gaussian has no skewness; there a Poisson distribution has below 1 %.
     **Source:** Loudon, *The Quantum Theory of Light* (3rd ed., 2000), ch. 6.
     """
