@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PRNGKeyArray, PyTree
+from jaxtyping import Array, PyTree
 
 from ._checkpoint import named_leaves
 from ._frozen import is_trainable
@@ -35,7 +35,7 @@ def diagnose(
     model: Any,
     x: Array,
     targets: Array,
-    keys: PRNGKeyArray | None,
+    keys: Array | None,
     objective: Callable[[Any, Any], Array],
 ) -> str:
     """Run one batch again layer by layer: where it, or its gradient, is not finite.
@@ -71,17 +71,17 @@ def diagnose(
 class _Stage(NamedTuple):
     label: str
     layer: Any
-    keys: PRNGKeyArray | None
+    keys: Array | None
 
     def __call__(self, layer: Any, x: PyTree) -> PyTree:
         return apply(layer, x, self.keys)
 
 
-def _stages(layer: Any, path: str, keys: PRNGKeyArray | None) -> list[_Stage]:
+def _stages(layer: Any, path: str, keys: Array | None) -> list[_Stage]:
     if not isinstance(layer, eqx.nn.Sequential):
         name = f"layer {path} ({_describe(layer)})" if path else _describe(layer)
         return [_Stage(name, layer, keys)]
-    parts: list[PRNGKeyArray | None] = [None] * len(layer.layers)
+    parts: list[Array | None] = [None] * len(layer.layers)
     if keys is not None:
         # As `Sequential` itself does, so that the same noise is drawn.
         split = jax.vmap(lambda key: jax.random.split(key, len(layer.layers)))(keys)

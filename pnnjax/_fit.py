@@ -62,8 +62,8 @@ def fit(
     - `noisy`: give each example a key (`model(x, key=key)`), in training and in
         evaluation, so that the noise that layers declare is drawn. Without, the model
         is called as `model(x)`.
-    - `checkpoint`: a file that is replaced every `checkpoint_every` steps (an epoch's,
-        unless given), at the end, on Ctrl-C and on an error. With `resume=True`,
+    - `checkpoint`: a file that is replaced every `checkpoint_every` steps (by default,
+        every ten seconds), at the end, on Ctrl-C and on an error. With `resume=True`,
         training goes on from there (or begins, if there is no file), and ends with the
         same bits as if it had never stopped.
     - `steps_per_call`: how many steps a compiled call makes, unless given those of
@@ -83,7 +83,7 @@ def fit(
     plan = Plan(
         steps=epochs * task.steps_per_epoch,
         evaluate=evaluate_every * task.steps_per_epoch if metrics else None,
-        save=checkpoint_every or task.steps_per_epoch,
+        save=checkpoint_every,
         steps_per_call=steps_per_call,
     )
     start = Snapshot(state, History.empty(task.loss_dtype, metrics))

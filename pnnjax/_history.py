@@ -3,7 +3,7 @@
 import csv
 import os
 from collections.abc import Mapping
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class History(NamedTuple):
     """How long training took, compilation and earlier sessions included (s)."""
 
     @classmethod
-    def empty(cls, loss_dtype: np.dtype, metrics: Mapping[str, object]) -> Self:
+    def empty(cls, loss_dtype: np.dtype, metrics: Mapping[str, object]) -> "History":
         """Before the first step."""
         none = np.zeros(0)
         return cls(
@@ -31,11 +31,11 @@ class History(NamedTuple):
             seconds=0.0,
         )
 
-    def with_losses(self, losses: np.ndarray, seconds: float) -> Self:
+    def with_losses(self, losses: np.ndarray, seconds: float) -> "History":
         """After more steps."""
         return self._replace(loss=np.concatenate([self.loss, losses]), seconds=seconds)
 
-    def with_metrics(self, values: Mapping[str, float], seconds: float) -> Self:
+    def with_metrics(self, values: Mapping[str, float], seconds: float) -> "History":
         """After an evaluation at the present step."""
         metrics = {
             name: np.append(old, values[name]) for name, old in self.metrics.items()

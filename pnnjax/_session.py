@@ -31,6 +31,9 @@ from .devices import raising_device_errors
 SECONDS_PER_CALL = 0.5
 """About how long a compiled call may take, so that Ctrl-C is heard."""
 
+SECONDS_PER_CHECKPOINT = 10.0
+"""How long to wait with the next one, where the user does not say."""
+
 
 class Snapshot(NamedTuple):
     """A run between two calls. Replaced whole, so that an interrupt finds one whole."""
@@ -48,14 +51,15 @@ class Plan(NamedTuple):
 
     steps: int
     evaluate: int | None
-    save: int
+    save: int | None
+    """`None`: as time goes by."""
     steps_per_call: int | None
 
     def boundary(self, step: int) -> int:
         """Where the next call must end at the latest."""
-        periods = [self.save] if self.evaluate is None else [self.save, self.evaluate]
+        periods = [n for n in (self.save, self.evaluate) if n is not None]
         stops = [(step // period + 1) * period for period in periods]
-        return min(self.steps, *stops)
+        return min([self.steps, *stops])
 
     def evaluates(self, last: Snapshot) -> bool:
         """Whether an evaluation is due now."""
@@ -64,10 +68,18 @@ class Plan(NamedTuple):
         due = last.step % self.evaluate == 0 or last.step == self.steps
         return due and last.step not in last.history.steps[-1:]
 
-    def saves(self, last: Snapshot) -> bool:
-        """Whether a checkpoint is due now: after the evaluation, if there is one."""
-        due = last.step % self.save == 0 or last.step == self.steps
-        return due and not self.evaluates(last)
+    def saves(self, last: Snapshot, seconds: float) -> bool:
+        """Whether a checkpoint is due, `seconds` after the one before.
+
+        After the evaluation, if there is one, so that it need not be made again.
+        """
+        if self.evaluates(last):
+            return False
+        if last.step == self.steps:
+            return True
+        if self.save is None:
+            return seconds >= SECONDS_PER_CHECKPOINT
+        return last.step % self.save == 0
 
 
 class Test(NamedTuple):
@@ -145,6 +157,7 @@ def run_session(
     progress: bool,
 ) -> Snapshot:
     """Train to the end; whatever stops it, what was finished is saved."""
+    saved = time.monotonic()
     try:
         with (
             raising_device_errors(),
@@ -152,8 +165,9 @@ def run_session(
         ):
             for last in _snapshots(task, test, plan, last):
                 report(last.history)
-                if store is not None and plan.saves(last):
+                if store and plan.saves(last, time.monotonic() - saved):
                     store.save(last)
+                    saved = time.monotonic()
     except (KeyboardInterrupt, Exception) as error:
         if store is not None:
             store.save(last)

@@ -59,7 +59,7 @@ class Task(eqx.Module):
         first = step % self.steps_per_epoch * self.batch_size
         return lax.dynamic_slice_in_dim(order, first, self.batch_size)
 
-    def keys(self, step: Int[Array, ""]) -> PRNGKeyArray | None:
+    def keys(self, step: Int[Array, ""]) -> Array | None:
         """A key for the noise of each example of the batch at `step`."""
         return example_keys(self.noise_key, step, self.batch_size)
 
@@ -127,7 +127,7 @@ def predict(
     )
 
 
-def apply(model: Any, x: PyTree, keys: PRNGKeyArray | None) -> PyTree:
+def apply(model: Any, x: PyTree, keys: Array | None) -> PyTree:
     """`model` on each example, with a key each, or without noise."""
     if keys is None:
         return jax.vmap(model)(x)
@@ -136,7 +136,7 @@ def apply(model: Any, x: PyTree, keys: PRNGKeyArray | None) -> PyTree:
 
 def example_keys(
     key: PRNGKeyArray | None, index: Int[Array, ""], count: int
-) -> PRNGKeyArray | None:
+) -> Array | None:
     """`count` keys that belong to `index`; none from none."""
     if key is None:
         return None
@@ -174,10 +174,12 @@ def _one_step(
     loss, bar = jax.value_and_grad(loss_of)(state.trained)
     # JAX's cotangent of a complex parameter is the conjugate of the way uphill.
     gradient = jax.tree.map(jnp.conj, bar)
-    updates, memory = task.optimizer.update(
-        gradient, state.memory, state.trained, value=loss
-    )
-    trained = optax.apply_updates(state.trained, updates)
+    # What optax computes from its counters is refused by strict promotion.
+    with jax.numpy_dtype_promotion("standard"):
+        updates, memory = task.optimizer.update(
+            gradient, state.memory, state.trained, value=loss
+        )
+        trained = optax.apply_updates(state.trained, updates)
     finite = _all_finite((loss, trained))
     model = project(task.model(trained))
     trained = eqx.filter(model, is_trainable(model))

@@ -1,0 +1,19 @@
+"""Named, reproducible experiments: a paper or a task each, run by one command."""
+
+from ._experiment import (
+    AbstractExperiment as AbstractExperiment,
+    AbstractStudy as AbstractStudy,
+    Outcome as Outcome,
+)
+from ._registry import (
+    UnknownExperimentError as UnknownExperimentError,
+    find as find,
+    names as names,
+    register as register,
+)
+from ._run import FolderError as FolderError, run as run
+from ._settings import (
+    SettingError as SettingError,
+    configure as configure,
+    setting as setting,
+)

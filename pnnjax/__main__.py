@@ -1,0 +1,5 @@
+"""`python -m pnnjax`."""
+
+from ._cli import main
+
+main()

@@ -1,0 +1,170 @@
+"""The command line: `pnnjax list` and `pnnjax train`."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import zoo
+from ._checkpoint import CheckpointError
+from ._diagnose import NonFiniteError
+from .devices import DeviceError
+from .zoo._run import discard, stored_result, stored_settings
+from .zoo._settings import explicit, settings_of, values_of
+
+app = typer.Typer(
+    name="pnnjax",
+    help="Train physical neural networks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """The entry point."""
+    app()
+
+
+@app.command("list")
+def list_experiments() -> None:
+    """The experiments that there are."""
+    kinds = [(name, zoo.find(name)) for name in zoo.names()]
+    rows = [
+        (name, kind.summary, _published(kind), _duration(kind.duration))
+        for name, kind in kinds
+    ]
+    headers = ("name", "what", "published figure", "time on 2 cores")
+    _console().print(_table(headers, rows))
+
+
+@app.command()
+def train(
+    name: Annotated[
+        str, typer.Argument(help="An experiment of `pnnjax list`, or `module:Class`.")
+    ],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of the experiment, as key=value."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder, or else runs/NAME-SEED.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="0, unless given.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the folder.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Delete the run in the folder first.")
+    ] = False,
+) -> None:
+    """Run an experiment, and write its settings, metrics and pictures to a folder."""
+    if resume and force:
+        raise _fail(2, "Give `--resume` or `--force`, not both.")
+    try:
+        _train(name, set_ or [], out, seed, resume, force)
+    except (zoo.UnknownExperimentError, zoo.SettingError) as error:
+        raise _fail(2, str(error)) from error
+    except zoo.FolderError as error:
+        ways = "--resume goes on with it, --force starts over, --out takes another"
+        raise _fail(2, f"{error} ({ways}.)") from error
+    except (NonFiniteError, DeviceError, CheckpointError, OSError) as error:
+        raise _fail(1, str(error)) from error
+    except KeyboardInterrupt as error:
+        command = ["pnnjax", "train", name]
+        command += ["--out", str(out)] if out is not None else []
+        command += ["--seed", str(seed)] if seed is not None else []
+        again = shlex.join([*command, "--resume"])
+        raise _fail(130, f"{error or 'Stopped.'}\nTo go on: {again}") from error
+
+
+def _train(
+    name: str,
+    assignments: list[str],
+    out: Path | None,
+    seed: int | None,
+    resume: bool,
+    force: bool,
+) -> None:
+    kind = zoo.find(name)
+    folder = out or Path("runs") / f"{kind.name}-{seed or 0}"
+    experiment, seed = _configured(kind, assignments, folder, seed, resume)
+    if force:
+        discard(folder)
+    result = stored_result(folder, experiment, seed) if resume else None
+    _show(experiment, seed, folder)
+    if result is None:
+        zoo.run(experiment, seed=seed, out=folder, resume=resume)
+        result = stored_result(folder, experiment, seed)
+    _show_result(experiment, result, folder)
+
+
+def _configured(
+    kind: type[zoo.AbstractStudy],
+    assignments: list[str],
+    folder: Path,
+    seed: int | None,
+    resume: bool,
+) -> tuple[zoo.AbstractStudy, int]:
+    """What is asked for; a run that goes on keeps what is not."""
+    pairs = [assignment.partition("=") for assignment in assignments]
+    for assignment, (_, equals, _) in zip(assignments, pairs):
+        if not equals:
+            raise zoo.SettingError(f"`--set {assignment}` must be `--set key=value`.")
+    given = explicit(kind, {key.strip(): value for key, _, value in pairs})
+    stored = stored_settings(folder) if resume else None
+    if stored is not None and stored["experiment"] == kind.name:
+        given = {**stored["settings"], **given}
+        seed = stored["seed"] if seed is None else seed
+    return zoo.configure(kind, given), seed or 0
+
+
+def _show(experiment: zoo.AbstractStudy, seed: int, folder: Path) -> None:
+    known = settings_of(type(experiment))
+    rows = [
+        (name, f"{v}", known[name].text) for name, v in values_of(experiment).items()
+    ]
+    rows += [("seed", f"{seed}", ""), ("folder", f"{folder}", "")]
+    console = _console()
+    console.print(f"{experiment.name}: {experiment.summary}", style="bold")
+    console.print(experiment.reference)
+    console.print(_table((), rows))
+
+
+def _show_result(experiment: zoo.AbstractStudy, result: Any, folder: Path) -> None:
+    console = _console()
+    published = f"(published: {_published(type(experiment))})"
+    figure = f"{experiment.figure} {result['value']:.4g}"
+    console.print(f"{figure} {published}, {_duration(result['seconds'])}", style="bold")
+    console.print(f"Written to {folder}", soft_wrap=True)
+
+
+def _table(headers: tuple[str, ...], rows: list[tuple[str, ...]]) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*headers, box=None, show_header=bool(headers), padding=(0, 2, 0, 0))
+    for cells in rows:
+        table.add_row(*map(Text, cells))
+    table.columns[0].no_wrap = True
+    return table
+
+
+def _published(kind: type[zoo.AbstractStudy]) -> str:
+    return "none" if kind.published is None else f"{kind.figure} {kind.published:g}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def _console(stderr: bool = False) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False)
+
+
+def _fail(code: int, message: str) -> typer.Exit:
+    _console(stderr=True).print(message, soft_wrap=True)
+    return typer.Exit(code)
