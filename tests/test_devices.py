@@ -21,7 +21,6 @@ from pnnjax.devices import (
     SimulatedDevice,
     raising_device_errors,
 )
-from pnnjax.imperfections import Mismatch, Quantize, ReadNoise
 
 
 class Matrix(AbstractLayer):
@@ -85,49 +84,6 @@ def measured(device, layer, x):
 
 
 kinds = pytest.mark.parametrize("deterministic", [False, True])
-
-
-class TestSimulatedDevice:
-    def test_parameters_come_from_the_layer_the_rest_is_the_chip(self, getkey):
-        template, layer, x = matrix(getkey()), matrix(getkey()), signal(getkey())
-        chip = SimulatedDevice(
-            eqx.tree_at(lambda m: m.gain, template, Frozen(2 * jnp.ones(3)))
-        )
-        np.testing.assert_allclose(chip(layer, x), 2 * layer(x), rtol=1e-13)
-
-    def test_hidden_imperfections(self, getkey):
-        layer, x, key = matrix(getkey()), signal(getkey()), getkey()
-        imperfections = [Mismatch(0.1), Quantize(3, -4.0, 4.0)]
-        chip = SimulatedDevice(layer, imperfections, key=key)
-        first, second = jax.random.split(key)
-        expected = imperfections[1](imperfections[0](layer, key=first), key=second)
-        np.testing.assert_allclose(chip(layer, x), expected(x), rtol=1e-13)
-        assert not any(jax.tree.leaves(is_trainable(chip)))
-
-    def test_noise_only_with_a_key(self, getkey):
-        layer, x, key = matrix(getkey()), signal(getkey()), getkey()
-        chip = SimulatedDevice(layer, [ReadNoise(0.1)])
-        np.testing.assert_allclose(chip(layer, x), layer(x), rtol=1e-13)
-        noisy = chip(layer, x, key=key)
-        assert np.all(np.asarray(noisy != layer(x)))
-        np.testing.assert_array_equal(noisy, chip(layer, x, key=key))
-
-    def test_a_stack_with_foreign_modules(self, getkey):
-        stack = eqx.nn.Sequential([matrix(getkey()), eqx.nn.Linear(3, 2, key=getkey())])
-        x = signal(getkey())
-        chip = SimulatedDevice(stack)
-        np.testing.assert_allclose(chip(stack, x), jax.vmap(stack)(x), rtol=1e-13)
-
-    def test_misfits_are_named(self, getkey):
-        chip = SimulatedDevice(matrix(getkey()))
-        with pytest.raises(ValueError, match=r"array 0 is float64\[2, 4\], the device"):
-            chip(matrix(getkey(), (2, 4)), signal(getkey()))
-        with pytest.raises(ValueError, match="2 trainable arrays don't fit .* 1:"):
-            chip(eqx.nn.Linear(4, 3, key=getkey()), signal(getkey()))
-
-    def test_imperfections_need_their_key(self, getkey):
-        with pytest.raises(ValueError, match="with a key"):
-            SimulatedDevice(matrix(getkey()), [Mismatch(0.1)])
 
 
 class TestOneCallForABatch:
