@@ -3,7 +3,6 @@
 import inspect
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import equinox as eqx
 import jax
@@ -30,14 +29,15 @@ def history(seed=0, steps=300):
     return History(loss, at, metrics, 1.0)
 
 
-def lattice(modes, columns=None):
-    """What the picture of a mesh reads from a mesh."""
-    columns = modes if columns is None else columns
-    shape = (columns, modes // 2)
-    return SimpleNamespace(
-        theta=RNG.uniform(-7, 7, shape),
-        phi=RNG.uniform(-7, 7, shape),
-        gamma=RNG.uniform(-7, 7, modes),
+def lattice(modes, columns=None, kind=pnn.optics.MZIMesh):
+    """A mesh with phases beyond a turn, as training leaves them."""
+    key = jax.random.key(modes)
+    mesh = kind(modes, key=key) if columns is None else kind(modes, columns, key=key)
+    phases = [RNG.uniform(-7, 7, p.shape) for p in (mesh.theta, mesh.phi, mesh.gamma)]
+    return eqx.tree_at(
+        lambda mesh: (mesh.theta, mesh.phi, mesh.gamma),
+        mesh,
+        [*map(jnp.asarray, phases)],
     )
 
 
@@ -179,9 +179,10 @@ def parts(fig):
     return {part.get_gid(): part for part in fig.axes[0].collections}
 
 
+@pytest.mark.parametrize("kind", [pnn.optics.MZIMesh, pnn.optics.TriangularMesh])
 @pytest.mark.parametrize("modes", [2, 3, 8, 9, 64])
-def test_mesh_has_an_interferometer_for_each_pair_of_modes(modes):
-    layer = lattice(modes)
+def test_mesh_has_an_interferometer_for_each_pair_of_modes(modes, kind):
+    layer = lattice(modes, kind=kind)
     drawn = parts(pnn.plots.mesh(layer))
     pairs = modes * (modes - 1) // 2
     assert isinstance(drawn["theta"], EllipseCollection)
@@ -199,7 +200,7 @@ def test_mesh_colors_are_its_phases():
     drawn = parts(pnn.plots.mesh(layer))
     column, slot = np.indices((5, 4))
     exists = 2 * slot + column % 2 < 7
-    theta, phi = layer.theta[exists], layer.phi[exists]
+    theta, phi = np.asarray(layer.theta)[exists], np.asarray(layer.phi)[exists]
     # Folding may not change how the power is split.
     shown = drawn["theta"].get_array() * np.pi
     assert shown.min() >= 0 and shown.max() <= np.pi
@@ -221,7 +222,8 @@ def test_waveguides_of_a_mesh_are_continuous():
 
 def test_mesh_with_nan_is_refused():
     layer = lattice(4)
-    layer.theta[1, 0] = np.nan
+    bad = layer.theta.at[1, 0].set(jnp.nan)
+    layer = eqx.tree_at(lambda mesh: mesh.theta, layer, bad)
     with pytest.raises(ValueError, match="`theta` holds 1 values that are NaN"):
         pnn.plots.mesh(layer)
 

@@ -36,8 +36,7 @@ def cross_section(
     """The intensity in the plane of the axis, from the input to the last plane.
 
     Within each `FreeSpace` the field is found by `angular_spectrum`; dotted lines mark
-    the other layers. Colors follow the square root of the intensity in the middle row,
-    so that faint light shows.
+    the other layers. Colors are logarithmic, over the 40 dB below the peak.
 
     **Arguments:** `stack`: layers in the order in which light meets them, as a list or
     an `eqx.nn.Sequential`; it ends before the first whose output is no field, as a
@@ -101,7 +100,7 @@ def _middle_rows(
 def _draw(
     z: np.ndarray, rows: np.ndarray, marks: list[float], pitch: float
 ) -> "Figure":
-    from matplotlib.colors import PowerNorm
+    from matplotlib.colors import LogNorm
 
     nx = rows.shape[1]
     edges, across = extent((1, nx), pitch)
@@ -109,6 +108,7 @@ def _draw(
     x = (x[1:] + x[:-1]) / 2
     along, unit = with_prefix(float(z[-1]), "m")
     factor, watt = with_prefix(float(rows.max()), "W")
+    peak = max(factor * float(rows.max()), 1e-30)
     with style():
         fig = figure(7.6, 3.2)
         ax = fig.subplots()
@@ -117,7 +117,7 @@ def _draw(
             x,
             factor * rows.T,
             cmap=POWER,
-            norm=PowerNorm(0.5, 0, max(factor * float(rows.max()), 1e-30)),
+            norm=LogNorm(1e-4 * peak, peak, clip=True),
             shading="nearest",
             rasterized=True,
         )

@@ -1,10 +1,11 @@
 """The lattice of interferometers on a chip, and the light that runs through it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from ..optics import MZIMesh, TriangularMesh
 from ._style import GRAY, PHASE, checked, colorbar, figure, style
 
 if TYPE_CHECKING:
@@ -18,19 +19,18 @@ _SHIFTER = 0.4
 _CROSSING = (0.8, 1.7)
 
 
-def mesh(layer: Any) -> "Figure":
+def mesh(layer: MZIMesh | TriangularMesh) -> "Figure":
     r"""Every interferometer of a mesh, colored by its phases.
 
     Light runs from left to right. The large disc on a crossing shows $\theta$, folded
     into $[0, \pi]$: at 0 all power crosses, at $\pi$ all stays. The small disc before
     it shows $\varphi$, the square behind the mesh $\gamma$, both modulo $2\pi$.
-
-    **Arguments:** `layer`: an `MZIMesh` or a `TriangularMesh`.
     """
     theta, phi = checked(layer.theta, "theta", 2), checked(layer.phi, "phi", 2)
     gamma = checked(layer.gamma, "gamma", 1)
     columns, modes = len(theta), len(gamma)
-    column, slot, upper = _interferometers(columns, modes)
+    column, slot = np.nonzero(layer.occupied)
+    upper = 2 * slot + column % 2
     with style():
         fig, ax = _chip(columns, modes)
         segments = _segments(column, upper, columns, modes)
@@ -50,14 +50,6 @@ def mesh(layer: Any) -> "Figure":
         label = r"$\theta$ ($\pi$ rad; 0 crosses, 1 stays)"
         colorbar(discs, ax, label, [0, 0.25, 0.5, 0.75, 1])
     return fig
-
-
-def _interferometers(columns: int, modes: int) -> tuple[np.ndarray, ...]:
-    """Column, slot within it, and upper waveguide of every interferometer."""
-    column, slot = np.indices((columns, modes // 2))
-    upper = 2 * slot + column % 2
-    exists = upper + 1 < modes
-    return column[exists], slot[exists], upper[exists]
 
 
 def _segments(
