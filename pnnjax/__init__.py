@@ -11,6 +11,13 @@ from . import (
     optics as optics,
     plots as plots,
 )
+from ._batch import physical_vjp as physical_vjp
+from ._claims import (
+    ClaimReport as ClaimReport,
+    cosine_similarity as cosine_similarity,
+    hold_to_claim as hold_to_claim,
+    relative_error as relative_error,
+)
 from ._estimator import (
     AbstractEstimator as AbstractEstimator,
     Biased as Biased,
@@ -38,6 +45,7 @@ from ._layer import (
     AbstractSymmetricLayer as AbstractSymmetricLayer,
     AbstractWrapper as AbstractWrapper,
     Facts as Facts,
+    respond as respond,
 )
 from ._physical import Physical as Physical, attach as attach
 

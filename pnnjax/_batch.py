@@ -46,7 +46,7 @@ def physical_vjp(
             x, residuals, y_bar = operands
             whole = eqx.combine(*arrays, static)
             bar, x_bar = backward(whole, x, residuals, y_bar, key)
-            return _filled(bar, arrays[0]), x_bar, jnp.ones((), jnp.float32)
+            return filled(bar, arrays[0]), x_bar, jnp.ones((), jnp.float32)
 
         @jax.custom_vjp
         def run(trained, witness, x, fixed, key):
@@ -160,8 +160,8 @@ def _shared_bwd(_, bars):
 _shared.defvjp(_shared_fwd, _shared_bwd)
 
 
-def _filled(bar, trained):
-    """Zeros where `bar` says nothing."""
+def filled(bar, trained):
+    """The inexact arrays of `bar`, and zeros where it says nothing."""
     return jax.tree.map(
         lambda b, t: jax.tree.map(jnp.zeros_like, t) if b is None else b,
         eqx.filter(bar, eqx.is_inexact_array),

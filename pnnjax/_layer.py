@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -57,7 +57,7 @@ class AbstractBoundedLayer(AbstractLayer):
     """A layer whose parameters have a physical range."""
 
     @abc.abstractmethod
-    def project(self) -> Self:
+    def project(self) -> "AbstractBoundedLayer":
         """The nearest layer that can be built; applied after each update."""
 
 
@@ -86,7 +86,7 @@ class AbstractReciprocalLayer(AbstractLayer):
         """Send light backwards: what leaves the inputs, and the readings on the way."""
 
     @abc.abstractmethod
-    def cotangent(self, overlap: PyTree[Complex[Array, "..."]]) -> Self:
+    def cotangent(self, overlap: PyTree[Complex[Array, "..."]]) -> "AbstractReciprocalLayer":
         r"""The parameters' cotangent from $\sum a\,d$ at each element.
 
         `overlap` has the structure of the readings; $a$ is the forward field, $d$ the
@@ -113,7 +113,7 @@ class AbstractSymmetricLayer(AbstractLayer):
         """The fixed symmetric system $W$, without the elements."""
 
     @abc.abstractmethod
-    def cotangent(self, overlap: PyTree[Complex[Array, "..."]]) -> Self:
+    def cotangent(self, overlap: PyTree[Complex[Array, "..."]]) -> "AbstractSymmetricLayer":
         r"""The parameters' cotangent from $\sum a\,d$ at each element."""
 
 

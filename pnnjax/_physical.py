@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Inexact, PRNGKeyArray, PyTree
 
-from ._batch import physical_vjp
+from ._batch import filled, physical_vjp
 from ._estimator import AbstractEstimator, GradientBiasWarning, bias, unmet
 from ._layer import AbstractLayer, AbstractWrapper, Facts
 
@@ -26,6 +26,10 @@ class Physical(AbstractLayer):
 
     layer: Any
     estimator: AbstractEstimator
+
+    def __init__(self, layer: Any, estimator: AbstractEstimator):
+        self.layer = layer
+        self.estimator = estimator
 
     @property
     def facts(self) -> Facts:
@@ -129,11 +133,11 @@ def _backward(parameters, x, residuals, y_bar, key):
     if not isinstance(layer, AbstractWrapper):
         layer_bar, x_bar = held.estimator.backward(layer, x, residuals, y_bar, key=key)
         return (layer_bar, None), x_bar
-    _, pullback = jax.vjp(realized, trained)
+    inner, pullback = jax.vjp(realized, trained)
     inner_bar, x_bar = held.estimator.backward(
         _realize(layer, key), x, residuals, y_bar, key=key
     )
-    (layer_bar,) = pullback(inner_bar)
+    (layer_bar,) = pullback(filled(inner_bar, inner))
     return (layer_bar, None), x_bar
 
 

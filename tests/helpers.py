@@ -1,0 +1,132 @@
+"""The registries: a new layer or estimator adds one line, and every claim is tested."""
+
+import warnings
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+import pnnjax as pnn
+
+
+class Matrix(pnn.AbstractLayer):
+    """A complex matrix: linear, and nothing else is known of it."""
+
+    weight: jax.Array
+    facts: ClassVar[pnn.Facts] = pnn.Facts(linear=True)
+
+    def __call__(self, x, *, key=None):
+        y = jnp.einsum("mn,...n->...m", self.weight, x)
+        if key is None:
+            return y
+        return y + 0.1 * normal(key, y)
+
+
+class Tanh(pnn.AbstractLayer):
+    """A real nonlinear layer."""
+
+    weight: jax.Array
+    facts: ClassVar[pnn.Facts] = pnn.Facts()
+
+    def __call__(self, x, *, key=None):
+        return jnp.tanh(jnp.einsum("mn,...n->...m", self.weight, x))
+
+
+def normal(key, like):
+    """Standard normal numbers of the shape and dtype of `like`, complex ones too."""
+    return jax.random.normal(key, like.shape, like.dtype)
+
+
+def field(key, *shape):
+    """A random complex field."""
+    return jax.random.normal(key, shape, complex)
+
+
+def diffractive(key):
+    space = pnn.optics.FreeSpace(1e-3, 0.75e-3, 0.4e-3)
+    mask = pnn.optics.PhaseMask.random((8, 8), key=key)
+    return pnn.optics.DiffractiveLayer(mask, space)
+
+
+LAYERS = {
+    "matrix": lambda key: (Matrix(field(key, 3, 4)), field(key, 5, 4)),
+    "tanh": lambda key: (
+        Tanh(jax.random.normal(key, (3, 4))),
+        jax.random.normal(key, (5, 4)),
+    ),
+    "foreign": lambda key: (
+        eqx.nn.MLP(4, 3, 8, 1, key=key),
+        jax.random.normal(key, (5, 4)),
+    ),
+    "mesh": lambda key: (pnn.optics.MZIMesh(6, key=key), field(key, 5, 6)),
+    "mesh-odd": lambda key: (pnn.optics.MZIMesh(5, 3, key=key), field(key, 5, 5)),
+    "mesh-faulty": lambda key: (
+        pnn.optics.MZIMesh(4, key=key, splitter_error=0.1, crosstalk=0.02),
+        field(key, 9, 4),
+    ),
+    "mesh-lossy": lambda key: (
+        pnn.optics.MZIMesh(4, key=key, loss=0.2),
+        field(key, 5, 4),
+    ),
+    "mesh-mismatched": lambda key: (
+        pnn.imperfections.Mismatch(0.1)(pnn.optics.MZIMesh(4, key=key), key=key),
+        field(key, 5, 4),
+    ),
+    "triangular": lambda key: (
+        pnn.optics.TriangularMesh(5, key=key),
+        field(key, 2, 3, 5),
+    ),
+    "svd": lambda key: (pnn.optics.SVDMesh(4, 3, key=key), field(key, 5, 4)),
+    "diffractive": lambda key: (diffractive(key), field(key, 3, 8, 8)),
+    "detector": lambda key: (
+        pnn.optics.Detector(pnn.optics.detector_grid((8, 8), 4, 2, 3)),
+        field(key, 3, 8, 8),
+    ),
+    "electro-optic": lambda key: (
+        pnn.optics.ElectroOpticActivation(4),
+        field(key, 5, 4),
+    ),
+    "saturable": lambda key: (pnn.optics.SaturableAbsorber(10.0), field(key, 5, 4)),
+    "mod-relu": lambda key: (pnn.optics.ModReLU(4), field(key, 5, 4)),
+    "intensity": lambda key: (pnn.optics.Intensity(), field(key, 5, 4)),
+}
+
+ESTIMATORS = {
+    "autodiff": lambda layer: pnn.estimators.Autodiff(),
+    "physics-aware": lambda layer: pnn.estimators.PhysicsAware(the_layer_itself),
+    "in-situ": lambda layer: pnn.estimators.InSituBackprop(),
+    "in-situ-toggled": lambda layer: pnn.estimators.InSituBackprop(toggled=True),
+    "fully-forward": lambda layer: pnn.estimators.FullyForward(),
+    "optical-backprop": lambda layer: pnn.estimators.OpticalBackprop(),
+}
+
+
+def the_layer_itself(layer, x, *, key=None):
+    """A device that is just like its model."""
+    return jax.lax.stop_gradient(pnn.respond(layer, x, key))
+
+
+def outcome(layer: Any, estimator: pnn.AbstractEstimator) -> str:
+    """Does the estimator take the layer: "accepted", "biased" or "refused"?"""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pnn.GradientBiasWarning)
+        try:
+            pnn.Physical(layer, estimator)
+        except pnn.GradientBiasWarning:
+            return "biased"
+        except TypeError:
+            return "refused"
+    return "accepted"
+
+
+def pairs(wanted: str) -> list[tuple[str, str]]:
+    """The (layer, estimator) names with that outcome."""
+    key = jax.random.key(0)
+    layers = {name: make(key)[0] for name, make in LAYERS.items()}
+    return [
+        (layer, estimator)
+        for layer in LAYERS
+        for estimator in ESTIMATORS
+        if outcome(layers[layer], ESTIMATORS[estimator](layers[layer])) == wanted
+    ]
