@@ -90,16 +90,9 @@ def test_is_a_figure_of_its_own(name, tmp_path):
     assert dict(matplotlib.rcParams) == settings
     named = [ax for ax in fig.axes if ax.get_visible() and ax.get_xlabel()]
     assert named and any(ax.get_ylabel() for ax in fig.axes)
-
-
-@pytest.mark.parametrize("name", PICTURES)
-def test_nothing_is_cut_off(name):
-    fig = PICTURES[name]()
-    fig.draw_without_rendering()
-    box = fig.get_tightbbox()
-    width, height = fig.get_size_inches()
-    assert box.x0 > -0.02 and box.y0 > -0.02
-    assert box.x1 < width + 0.02 and box.y1 < height + 0.02
+    box, (width, height) = fig.get_tightbbox(), fig.get_size_inches()
+    # Nothing is cut off, to a fiftieth of an inch.
+    assert min(box.x0, box.y0, width - box.x1, height - box.y1) > -0.02
 
 
 def test_every_picture_is_tested():
@@ -180,7 +173,7 @@ def parts(fig):
 
 
 @pytest.mark.parametrize("kind", [pnn.optics.MZIMesh, pnn.optics.TriangularMesh])
-@pytest.mark.parametrize("modes", [2, 3, 8, 9, 64])
+@pytest.mark.parametrize("modes", [2, 9, 64])
 def test_mesh_has_an_interferometer_for_each_pair_of_modes(modes, kind):
     layer = lattice(modes, kind=kind)
     drawn = parts(pnn.plots.mesh(layer))
