@@ -1,7 +1,7 @@
 """What all meshes of interferometers on a brick lattice have in common."""
 
 import abc
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -101,7 +101,7 @@ class AbstractMesh(AbstractReciprocalLayer):
         seen = Readings(taps.theta, taps.phi, detect(rows.reshape(field.shape)))
         return join(light, gamma.size).reshape(field.shape), seen
 
-    def cotangent(self, overlap: PyTree[Complex[Array, "..."]]) -> Self:
+    def cotangent(self, overlap: PyTree[Complex[Array, "..."]]) -> "AbstractMesh":
         """Of the phases that are set, through crosstalk; zero for all else."""
         phases = self.theta, self.phi, self.gamma
         _, pull_back = jax.vjp(self._realized, *phases)
@@ -124,7 +124,7 @@ class AbstractMesh(AbstractReciprocalLayer):
     def _lattice(self, dtype) -> tuple[Lattice, Array]:
         """The lattice as light meets it, in the light's precision."""
         occupied = self.occupied
-        gain = np.where(occupied, 10 ** (-self.loss / 20), 1)
+        gain = jnp.where(occupied, 10 ** (-self.loss / 20), 1.0).astype(dtype)
         angle = np.where(occupied, HALF_HALF, 0)
         first = second = jnp.asarray(_padded(angle, 0), dtype)
         if self.splitter_error is not None:
@@ -133,8 +133,7 @@ class AbstractMesh(AbstractReciprocalLayer):
             first, second = first + error[0], second + error[1]
         theta, phi, gamma = self._realized(self.theta, self.phi, self.gamma)
         theta, phi = (_padded(phase.astype(dtype), 0) for phase in (theta, phi))
-        gain = jnp.asarray(_padded(gain, 1), dtype)
-        return Lattice(theta, phi, first, second, gain), gamma.astype(dtype)
+        return Lattice(theta, phi, first, second, _padded(gain, 1)), gamma.astype(dtype)
 
     def _realized(self, theta, phi, gamma):
         """Phases after heat has spread: over the shifters of one interferometer, to

@@ -27,14 +27,18 @@ def mzi(
     **Source:** Clements et al., *Optica* 3, 1460 (2016),
     doi:10.1364/OPTICA.3.001460, with the splitters written out.
     """
-    arm, shift = unit(theta), unit(phi)
-    c1, s1, c2, s2 = map(_complex, (*_wave(first), *_wave(second)))
-    i = jax.lax.complex(jnp.zeros_like(theta), jnp.ones_like(theta))
+    # Without the barrier, XLA takes each sine anew for each entry.
+    waves = map(_wave, (theta, phi, first, second))
+    (ar, ai), (pr, pi), (c1, s1), (c2, s2) = jax.lax.optimization_barrier(tuple(waves))
+    bar_real, bar_imag = ar * (c1 * c2) - s1 * s2, ai * (c1 * c2)
+    cross_real, cross_imag = -ai * (c1 * s2), ar * (c1 * s2) + s1 * c2
     return (
-        shift * (arm * c1 * c2 - s1 * s2),
-        i * (arm * s1 * c2 + c1 * s2),
-        i * shift * (arm * c1 * s2 + s1 * c2),
-        c1 * c2 - arm * s1 * s2,
+        jax.lax.complex(pr * bar_real - pi * bar_imag, pr * bar_imag + pi * bar_real),
+        jax.lax.complex(-ai * (s1 * c2), ar * (s1 * c2) + c1 * s2),
+        jax.lax.complex(
+            pr * cross_real - pi * cross_imag, pr * cross_imag + pi * cross_real
+        ),
+        jax.lax.complex(c1 * c2 - ar * (s1 * s2), -ai * (s1 * s2)),
     )
 
 
@@ -62,7 +66,3 @@ def haar_theta(
 
 def _wave(angle):
     return jnp.cos(angle), jnp.sin(angle)
-
-
-def _complex(x):
-    return jax.lax.complex(x, jnp.zeros_like(x))
