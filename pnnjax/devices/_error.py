@@ -15,7 +15,9 @@ class DeviceError(RuntimeError):
     def __init__(self, device: str, run: int, attempts: int, reason: str):
         tries = "attempt" if attempts == 1 else "attempts"
         failed = f"failed after {attempts} {tries}" if attempts else "was not tried"
-        super().__init__(f"Run {run} of device `{device}` {failed}: {reason}")
+        RuntimeError.__init__(
+            self, f"Run {run} of device `{device}` {failed}: {reason}"
+        )
         self.device = device
         self.run = run
         self.attempts = attempts

@@ -1,4 +1,4 @@
-"""Optical backpropagation: a weak probe through the medium that the signal saturated."""
+"""Optical backpropagation: a weak probe through what the signal has saturated."""
 
 from typing import Any, ClassVar
 

@@ -1,5 +1,6 @@
 """An array of photodetectors: the power of each mode."""
 
+import equinox as eqx
 from jaxtyping import Array, Float, Inexact, PRNGKeyArray
 
 from .._layer import AbstractLayer, Facts
@@ -18,12 +19,18 @@ class Intensity(AbstractLayer):
     For $P = |z|^2$, $dP = 2\operatorname{Re}(z^* dz)$.
     """
 
+    outputs: int | None = eqx.field(static=True, default=None)
+    """How many modes have a detector, the first ones; `None`: all."""
     facts = Facts()
 
     def __call__(
         self,
-        x: Inexact[Array, "..."],
+        x: Inexact[Array, "*batch modes"],
         *,
         key: PRNGKeyArray | None = None,
-    ) -> Float[Array, "..."]:
-        return intensity(x)
+    ) -> Float[Array, "*batch outputs"]:
+        if self.outputs is not None and self.outputs > x.shape[-1]:
+            raise ValueError(
+                f"{self.outputs} detectors need as many modes; there are {x.shape[-1]}."
+            )
+        return intensity(x[..., : self.outputs])

@@ -17,3 +17,5 @@ from ._settings import (
     configure as configure,
     setting as setting,
 )
+
+register("digits-mesh", "pnnjax.zoo._digits_mesh:DigitsMesh")
