@@ -29,7 +29,7 @@ class FitResult(NamedTuple):
 
 def fit(
     model: Any,
-    data: tuple,
+    data: Any,  # `(x, y)` or a `Dataset`
     objective: Callable[[Any, Any], Array],
     optimizer: optax.GradientTransformation,
     *,

@@ -25,15 +25,21 @@ class Parts(NamedTuple):
 def parts_of(data: Any) -> Parts:
     """The parts of `(x, y)` or of a `Dataset`.
 
-    **Raises:** `ValueError` if lengths or shapes disagree, or a value is not finite.
+    **Raises:** `ValueError` if lengths or shapes disagree, or a value is not finite;
+    `TypeError` if it is neither.
     """
+    if not isinstance(data, tuple):
+        raise TypeError(
+            f"`data` must be `(x, y)` or a `Dataset`, not {type(data).__name__}."
+        )
     if type(data) is tuple:
         if len(data) != 2:
             raise ValueError(f"`data` must be `(x, y)`, but has {len(data)} members.")
         x, y = _pair("training", *data)
         return Parts(x, y, x[:0], y[:0])
-    train = _pair("training", data.train_x, data.train_y)
-    test = _pair("test", data.test_x, data.test_y)
+    named: Any = data
+    train = _pair("training", named.train_x, named.train_y)
+    test = _pair("test", named.test_x, named.test_y)
     if train[0].shape[1:] != test[0].shape[1:]:
         raise ValueError(
             f"A training example has shape {train[0].shape[1:]}, but a test example "
@@ -55,9 +61,12 @@ def loss_dtype(
     does not take its output, or is not a real scalar. An error of the model's own says
     what it was called with.
     """
-    keys = None if key is None else example_keys(key, jnp.asarray(0), len(x))
+
+    def call(model: Any, x: Array, key: Any) -> Any:
+        return apply(model, x, example_keys(key, jnp.int32(0), len(x)))
+
     try:
-        out = eqx.filter_eval_shape(apply, model, x, keys)
+        out = eqx.filter_eval_shape(call, model, x, key)
     except TypeError as error:
         if "unexpected keyword argument 'key'" in str(error):
             raise TypeError(
@@ -93,7 +102,8 @@ def _pair(part: str, x: Any, y: Any) -> tuple[Array, Array]:
         if array.ndim == 0 or len(array) == 0:
             raise ValueError(f"The {part} part has no {name}.")
         if jnp.issubdtype(array.dtype, jnp.inexact):
-            bad = int((~jnp.isfinite(array)).sum())
+            # On the host, where nothing needs to be compiled for it.
+            bad = np.count_nonzero(~np.isfinite(np.asarray(array)))
             if bad:
                 raise ValueError(
                     f"The {part} part's {name} hold {bad} values that are NaN or "

@@ -1,5 +1,7 @@
 """What a training run shows while it runs."""
 
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,7 +16,7 @@ def progress_report(steps: int, start: int, enabled: bool) -> Iterator[Report]:
     """Shows `steps` steps of training on standard error, of which `start` are done.
 
     A terminal gets a live bar with loss, metrics and the time left, anything else a
-    line for each evaluation.
+    line for each evaluation, once a second at most.
     """
     if not enabled:
         yield lambda history: None
@@ -60,14 +62,15 @@ def _bar(console, steps: int, start: int) -> Iterator[Report]:
 
 
 def _lines(console, steps: int) -> Report:
-    shown = 0
+    printed = -math.inf
 
     def report(history: History) -> None:
-        nonlocal shown
-        done = len(history.loss)
+        nonlocal printed
+        done, now = len(history.loss), time.monotonic()
         evaluated = len(history.steps) > 0 and history.steps[-1] == done
-        if done > shown and (evaluated or done == steps):
-            shown = done
+        complete = done == steps and (evaluated or not history.metrics)
+        if complete or (evaluated and now - printed >= 1):
+            printed = now
             line = f"step {done}/{steps}  {_summary(history)}  {history.seconds:.1f} s"
             console.print(line, soft_wrap=True, highlight=False)
 

@@ -115,7 +115,7 @@ def objective(y, targets):
 
 def train(**saving):
     return fit(
-        model, (x, x), objective, adam, epochs=100, batch_size=8,
+        model, (x, x), objective, adam, epochs=20, batch_size=8,
         key=jax.random.key(1), progress=False, **saving,
     )
 

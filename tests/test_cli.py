@@ -158,7 +158,7 @@ def test_importing_the_package_imports_nothing_heavy():
 
 
 def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bits(tmp_path):
-    train = [*COMMAND, "train", "toy_experiment:Rings", "--set", "epochs=1500"]
+    train = [*COMMAND, "train", "toy_experiment:Rings", "--set", "epochs=10000"]
     with subprocess.Popen(
         [*train, "--out", "run"], env=environment(), cwd=tmp_path, text=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -171,7 +171,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bits(tmp_path):
         rest = interrupted.stderr.read()
     assert interrupted.returncode == 130, rest
     command = "pnnjax train toy_experiment:Rings --out run --resume"
-    assert command in rest and "of 7500" in rest
+    assert command in rest and "of 50000" in rest
 
     code = f"""
 import sys
@@ -179,13 +179,13 @@ from pathlib import Path
 from toy_experiment import Rings
 from pnnjax import zoo
 from pnnjax._cli import main
-whole = zoo.run(Rings(epochs=1500), progress=False)
+whole = zoo.run(Rings(epochs=10_000), progress=False)
 sys.argv = {command.split()!r}
 try:
     main()
 except SystemExit as exit:
     assert not exit.code
-resumed = zoo.run(Rings(epochs=1500), out="run", resume=True, progress=False)
+resumed = zoo.run(Rings(epochs=10_000), out="run", resume=True, progress=False)
 assert resumed.history.loss.tobytes() == whole.history.loss.tobytes()
 assert resumed.history.metrics["accuracy"].tolist() == \\
     whole.history.metrics["accuracy"].tolist()

@@ -460,6 +460,14 @@ def test_what_can_not_work_is_said_before_any_work(network, regression, change, 
         )  # fmt: skip
 
 
+def test_data_is_a_pair_or_a_data_set(network):
+    with pytest.raises(TypeError, match="not list"):
+        fit(
+            network, [np.ones((4, 3)), np.ones((4, 2))], squared, optax.sgd(0.1),
+            epochs=1, key=jax.random.key(0), progress=False,
+        )  # fmt: skip
+
+
 def test_a_model_without_a_key_is_told_how(regression, getkey):
     class Plain(eqx.Module):
         weight: Array
@@ -478,12 +486,19 @@ def test_a_model_without_a_key_is_told_how(regression, getkey):
     assert "float64[32,3]" in "".join(caught.value.__notes__)
 
 
-def test_progress_is_a_line_for_each_evaluation(regression, getkey, capfd):
+@pytest.mark.parametrize("terminal", [False, True])
+def test_progress_is_a_bar_in_a_terminal_and_lines_elsewhere(
+    regression, getkey, capfd, monkeypatch, terminal
+):
     model = eqx.nn.Linear(3, 2, key=getkey())
+    if terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("COLUMNS", "120")
     fit(
         model, regression[0], squared, optax.sgd(0.1), epochs=2, batch_size=16,
         key=getkey(), metrics={"error": squared},
     )  # fmt: skip
-    lines = capfd.readouterr().err.strip().splitlines()
-    assert [line.split()[1] for line in lines] == ["2/4", "4/4"]
-    assert all("loss" in line and "error" in line for line in lines)
+    shown = capfd.readouterr().err
+    assert "loss" in shown and "error" in shown and "4/4" in shown
+    if not terminal:
+        assert [line.split()[1] for line in shown.splitlines()] == ["2/4", "4/4"]

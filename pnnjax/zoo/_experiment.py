@@ -110,6 +110,7 @@ class AbstractExperiment(AbstractStudy):
             epochs=self.epochs,
             batch_size=self.batch_size,
             metrics=metrics,
+            evaluate_every=max(1, self.epochs // 100),
             key=key,
             checkpoint=checkpoint,
             resume=resume,
