@@ -1,7 +1,5 @@
 """Planes that absorb: an amplitude modulator, and one for amplitude and phase."""
 
-from typing import Self
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -28,7 +26,7 @@ class AmplitudeMask(AbstractBoundedLayer):
     ) -> Complex[Array, "*batch ny nx"]:  # √W
         return times(x, jax.lax.complex(self.amplitude, jnp.zeros_like(self.amplitude)))
 
-    def project(self) -> Self:
+    def project(self) -> "AmplitudeMask":
         clipped = jnp.clip(self.amplitude, 0.0, 1.0)
         return eqx.tree_at(lambda mask: mask.amplitude, self, clipped)
 
@@ -54,6 +52,6 @@ class ComplexMask(AbstractBoundedLayer):
         imaginary = self.amplitude * jnp.sin(self.phase)
         return times(x, jax.lax.complex(real, imaginary))
 
-    def project(self) -> Self:
+    def project(self) -> "ComplexMask":
         clipped = jnp.clip(self.amplitude, 0.0, 1.0)
         return eqx.tree_at(lambda mask: mask.amplitude, self, clipped)

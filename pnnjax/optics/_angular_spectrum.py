@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Complex
 
 from ._fourier import convolve, frequencies
-from ._sampling import Number, Pitch, aligned, axes, cis, cycles, pitches, require
+from ._sampling import Number, Pitch, axes, cycles, polar, require, transfer_function
 
 
 def angular_spectrum(
@@ -38,41 +38,45 @@ def angular_spectrum(
     **Source:** Matsushima and Shimobaba, *Opt. Express* 17, 19662 (2009),
     doi:10.1364/OE.17.019662, with the elliptic limits of the band.
     """
-    dy, dx = pitches(pitch)
-    ny, nx = field.shape[-2:]
-    distance, wavelength, rank = aligned(field, distance, wavelength)
+    transfer = transfer_function(_transfer, field, distance, wavelength, pitch, pad)
+    return convolve(field, transfer)
+
+
+def _transfer(distance, wavelength, shape, pitch, pad):
+    (ny, nx), (dy, dx) = shape, pitch
     if pad:
         window = min((nx * dx, nx), (ny * dy, ny))
         distance, wavelength = _near_enough(distance, wavelength, window)
     along_x, along_y = frequencies(nx, dx, pad=pad), frequencies(ny, dy, pad=pad)
-    fx, fy = axes(along_x, along_y, rank, field)
+    fx, fy = axes(along_x, along_y, wavelength)
     x, y = wavelength * fx, wavelength * fy
     square = 1 - x**2 - y**2
-    transfer = _transfer(square, distance, wavelength)
-    if pad:
-        slope_x, slope_y = x * (distance / (nx * dx)), y * (distance / (ny * dy))
-        kept = jnp.maximum(slope_x**2, slope_y**2) <= jnp.abs(square)
-        transfer = jnp.where(kept, transfer, jnp.zeros_like(transfer))
-    return convolve(field, transfer)
+    wave = _wave(square, distance, wavelength)
+    if not pad:
+        return wave
+    xp = jnp if isinstance(wave, jax.Array) else np
+    slope_x, slope_y = x * (distance / (nx * dx)), y * (distance / (ny * dy))
+    kept = xp.maximum(slope_x**2, slope_y**2) <= abs(square)
+    return xp.where(kept, wave, xp.zeros_like(wave))
 
 
-def _transfer(square, distance, wavelength):
+def _wave(square, distance, wavelength):
+    xp = jnp if isinstance(square, jax.Array) else np
     travels, decays = square > 0, square < 0
-    root = jnp.sqrt(jnp.where(travels, square, 1))
+    root = xp.sqrt(xp.where(travels, square, 1))
     # k_z / k - 1, in a form that keeps its digits in single precision.
-    lag = jnp.where(travels, (square - 1) / (1 + root), -1)
+    lag = xp.where(travels, (square - 1) / (1 + root), -1)
     phase = cycles(distance, wavelength) + distance / wavelength * lag
-    decay = jnp.where(decays, jnp.sqrt(jnp.where(decays, -square, 1)), 0)
-    amplitude = jnp.exp(-2 * np.pi * abs(distance / wavelength) * decay)
-    wave = cis(2 * np.pi * jnp.where(decays, 0, phase))
-    return jax.lax.complex(amplitude * wave.real, amplitude * wave.imag)
+    decay = xp.where(decays, xp.sqrt(xp.where(decays, -square, 1)), 0)
+    amplitude = xp.exp(-2 * np.pi * abs(distance / wavelength) * decay)
+    return polar(amplitude, 2 * np.pi * xp.where(decays, 0, phase))
 
 
 def _near_enough(distance, wavelength, window):
     width, samples = window
     limit = width**2 / 8  # over the wavelength: measured against direct integration
     message = "too far for a padded angular spectrum: use `rayleigh_sommerfeld`,"
-    if isinstance(distance, float) and isinstance(wavelength, float):
+    if not isinstance(distance, jax.Array):
         pitch = np.sqrt(8 * wavelength * abs(distance)) / samples
         message = (
             f"a distance of {distance:.6g} m is {message} or a distance of at most "

@@ -1,6 +1,6 @@
 """A phase mask and the free space behind it: one layer of a diffractive network."""
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -63,7 +63,7 @@ class DiffractiveLayer(AbstractReciprocalLayer, AbstractSymmetricLayer):
         at_mask = self.propagate(field)
         return self.modulate(at_mask), _one_plane(at_mask, detect)
 
-    def cotangent(self, overlap: PyTree[Complex[Array, "..."]]) -> Self:
+    def cotangent(self, overlap: PyTree[Complex[Array, "..."]]) -> "DiffractiveLayer":
         r"""The phases' cotangent $-\operatorname{Im}\sum a\,d$, shaped as the layer."""
         phase = self.mask.phase
         phase_bar = -jnp.imag(overlap).reshape(phase.shape).astype(phase.dtype)

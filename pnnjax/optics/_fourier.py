@@ -1,6 +1,7 @@
 """Convolution of images by Fourier transforms, as diffraction needs it."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,14 +27,13 @@ def offsets(n: int, pitch: float, *, pad: bool) -> np.ndarray:
     return np.fft.fftfreq(samples, 1 / (samples * pitch))
 
 
-def transfer_of(
-    kernel: Complex[Array, "*lead x y"], *, pad: bool
-) -> Complex[Array, "*lead px py nx ny"]:
-    """The transfer function of a kernel that is sampled at `offsets`."""
+def transfer_of(kernel: Any, *, pad: bool) -> Any:
+    """The transfer function of a kernel `"*lead x y"` that is sampled at `offsets`."""
+    xp: Any = jnp if isinstance(kernel, jax.Array) else np
     parities = 2 if pad else 1
     *lead, x, y = kernel.shape
     split = (*lead, x // parities, parities, y // parities, parities)
-    return jnp.moveaxis(jnp.fft.fft2(kernel).reshape(split), (-3, -1), (-4, -3))
+    return xp.moveaxis(xp.fft.fft2(kernel).reshape(split), (-3, -1), (-4, -3))
 
 
 def convolve(

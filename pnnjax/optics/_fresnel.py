@@ -1,15 +1,12 @@
 """Free space in the paraxial approximation: spherical waves become parabolic."""
 
-import math
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex
 
-from ._fourier import convolve, offsets
-from ._sampling import Number, Pitch, aligned, cis, cycles, pitches
+from ._fourier import convolve, frequencies, offsets
+from ._sampling import Number, Pitch, cycles, polar, transfer_function
 
 
 def fresnel(
@@ -40,44 +37,46 @@ def fresnel(
     **Source:** Voelz and Roggemann, *Appl. Opt.* 48, 6132 (2009),
     doi:10.1364/AO.48.006132, for the sampling of both forms.
     """
-    dy, dx = pitches(pitch)
-    ny, nx = field.shape[-2:]
-    distance, wavelength, _ = aligned(field, distance, wavelength)
-    turns: Any = cycles(distance, wavelength)
-    spread: Any = distance * wavelength
-    if isinstance(spread, jax.Array):
-        turns, spread = turns[..., 0, 0, 0], spread[..., 0, 0, 0]
-    real = jnp.finfo(field.dtype).dtype
-    x = _along(nx, dx, spread, turns, pad, real)
-    y = _along(ny, dy, spread, 0.0, pad, real)
-    return convolve(field, jnp.expand_dims(x, (-3, -1)) * jnp.expand_dims(y, (-4, -2)))
+    transfer = transfer_function(_transfer, field, distance, wavelength, pitch, pad)
+    return convolve(field, transfer)
 
 
-def _along(n, pitch, spread, turns, pad, real):
-    """One axis of the transfer function, as `"*lead parity n"`."""
-    parities = 2 if pad else 1
-    ones = (1,) * max(np.ndim(spread) - 1, 0)
-    f = np.fft.fftfreq(parities * n, pitch)
-    f = jax.lax.optimization_barrier(jnp.asarray(f, real).reshape(*ones, -1))
-    transfer = cis(2 * np.pi * turns - np.pi * spread * f**2)
-    limit = 2 * n * pitch**2
-    if pad and isinstance(spread, jax.Array):
-        near = abs(spread) <= limit
-        # The impulse response is not differentiable at no distance.
-        kernel = _response(n, pitch, jnp.where(near, limit, spread), turns, real)
-        transfer = jnp.where(near, transfer, kernel)
-    elif pad and abs(spread) > limit:
-        transfer = _response(n, pitch, spread, turns, real)
-    split = transfer.reshape(*transfer.shape[:-1], n, parities)
-    return jnp.swapaxes(split, -1, -2)
+def _transfer(distance, wavelength, shape, pitch, pad):
+    turns, spread = cycles(distance, wavelength), distance * wavelength
+    y, x = (_along(n, step, spread, pad) for n, step in zip(shape, pitch, strict=True))
+    xp = jnp if isinstance(spread, jax.Array) else np
+    start = polar(1, 2 * np.pi * turns)
+    return start * xp.expand_dims(x, (-3, -1)) * xp.expand_dims(y, (-4, -2))
 
 
-def _response(n, pitch, spread, turns, real):
-    ones = (1,) * max(np.ndim(spread) - 1, 0)
-    x = jnp.asarray(offsets(n, pitch, pad=True), real).reshape(*ones, -1)
-    x = jax.lax.optimization_barrier(x)
+def _along(n, pitch, spread, pad):
+    """One axis of the transfer function, as `"*lead parity n"`, for z lambda."""
     traced = isinstance(spread, jax.Array)
-    sign = jnp.sign(spread) if traced else math.copysign(1.0, spread)
-    wave = cis(2 * np.pi * turns + np.pi * (x**2 / spread - sign / 4))
-    scale = pitch / abs(spread) ** 0.5
-    return jnp.fft.fft(jax.lax.complex(scale * wave.real, scale * wave.imag))
+    xp = jnp if traced else np
+    if traced:
+        spread = spread[..., 0, 0]
+    f = _like(spread, frequencies(n, pitch, pad=pad))
+    transfer = polar(1, -np.pi * spread * f**2)
+    limit = 2 * n * pitch**2
+    if not pad or (not traced and abs(spread) <= limit):
+        return transfer
+    near = abs(spread) <= limit
+    # The impulse response has no derivative at no distance.
+    response = _response(n, pitch, xp.where(near, limit, spread))
+    return xp.where(near, transfer, response)
+
+
+def _response(n, pitch, spread):
+    xp = jnp if isinstance(spread, jax.Array) else np
+    x = _like(spread, offsets(n, pitch, pad=True)[None])
+    phase = np.pi * (x**2 / spread - xp.sign(spread) / 4)
+    spectrum = xp.fft.fft(polar(pitch / abs(spread) ** 0.5, phase))
+    *lead, _, samples = spectrum.shape
+    return xp.swapaxes(spectrum.reshape(*lead, samples // 2, 2), -1, -2)
+
+
+def _like(spread, samples):
+    if not isinstance(spread, jax.Array):
+        return samples
+    ones = (1,) * (spread.ndim - samples.ndim)
+    return jnp.asarray(samples.reshape(ones + samples.shape), spread.dtype)

@@ -1,7 +1,6 @@
 """A printed or etched relief: the phase mask that does not need power."""
 
 import math
-from typing import Self
 
 import equinox as eqx
 import jax
@@ -59,7 +58,9 @@ class HeightMap(AbstractBoundedLayer):
         self.extinction = extinction
 
     @classmethod
-    def from_phase(cls, mask: PhaseMask, wavelength: float, index: float) -> Self:
+    def from_phase(
+        cls, mask: PhaseMask, wavelength: float, index: float
+    ) -> "HeightMap":
         """The lowest relief that is equivalent to `mask`: below one turn of phase."""
         if index == 1:
             raise ValueError("a relief needs an `index` other than 1.")
@@ -84,7 +85,7 @@ class HeightMap(AbstractBoundedLayer):
         check_wavelengths(x, self.wavelength)
         return times(x, jnp.stack([self._at(w) for w in self.wavelength]))
 
-    def project(self) -> Self:
+    def project(self) -> "HeightMap":
         clipped = jnp.clip(self.height, 0.0, self.maximum)
         return eqx.tree_at(lambda relief: relief.height, self, clipped)
 

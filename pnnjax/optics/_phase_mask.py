@@ -1,13 +1,11 @@
 """A plane of phase shifters, such as a spatial light modulator."""
 
-from typing import Self
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float, PRNGKeyArray
 
 from .._layer import AbstractLayer, Facts
-from ._sampling import cis
+from ._sampling import polar
 
 
 class PhaseMask(AbstractLayer):
@@ -22,7 +20,7 @@ class PhaseMask(AbstractLayer):
         self.phase = phase
 
     @classmethod
-    def random(cls, shape: tuple[int, int], *, key: PRNGKeyArray) -> Self:
+    def random(cls, shape: tuple[int, int], *, key: PRNGKeyArray) -> "PhaseMask":
         """A mask of `ny, nx` pixels with uniform phases in [0, 2π)."""
         return cls(jax.random.uniform(key, shape, maxval=2 * jnp.pi))
 
@@ -32,7 +30,7 @@ class PhaseMask(AbstractLayer):
         *,
         key: PRNGKeyArray | None = None,
     ) -> Complex[Array, "*batch ny nx"]:  # √W
-        return times(x, cis(self.phase))
+        return times(x, polar(1, self.phase))
 
 
 def times(

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Complex
 
 from ._fourier import convolve, offsets, transfer_of
-from ._sampling import Number, Pitch, aligned, axes, cis, cycles, pitches, require
+from ._sampling import Number, Pitch, axes, cycles, polar, require, transfer_function
 
 
 def rayleigh_sommerfeld(
@@ -37,30 +37,36 @@ def rayleigh_sommerfeld(
     **Source:** Shen and Wang, *Appl. Opt.* 45, 1102 (2006), doi:10.1364/AO.45.001102,
     eqs. 1 and 9.
     """
-    dy, dx = pitches(pitch)
-    ny, nx = field.shape[-2:]
-    distance, wavelength, rank = aligned(field, distance, wavelength)
+    transfer = transfer_function(_transfer, field, distance, wavelength, pitch, pad)
+    return convolve(field, transfer)
+
+
+def _transfer(distance, wavelength, shape, pitch, pad):
+    (ny, nx), (dy, dx) = shape, pitch
     reach = (ny, nx) if pad else (ny / 2, nx / 2)
-    distance, wavelength = _far_enough(distance, wavelength, reach, (dy, dx))
+    distance, wavelength = _far_enough(distance, wavelength, reach, pitch)
     along_x, along_y = offsets(nx, dx, pad=pad), offsets(ny, dy, pad=pad)
-    x, y = axes(along_x[None], along_y[None], rank, field)
+    x, y = axes(along_x[None], along_y[None], wavelength)
     kernel = _kernel(x**2 + y**2, distance, wavelength, dx * dy)
-    return convolve(field, transfer_of(kernel[..., 0, 0, :, :], pad=pad))
+    return transfer_of(kernel[..., 0, 0, :, :], pad=pad)
 
 
 def _kernel(square, distance, wavelength, area):
+    xp = jnp if isinstance(square, jax.Array) else np
     far = abs(distance)
-    r = jnp.sqrt(square + far**2)
+    r = xp.sqrt(square + far**2)
     # r - |z|, in a form that keeps its digits in single precision.
     phase = cycles(far, wavelength) + square / (r + far) / wavelength
-    near, wave = area * far / r**2, cis(2 * np.pi * phase)
-    factor = jax.lax.complex(near / (2 * np.pi * r), -near / wavelength)
-    return jnp.where(distance < 0, jnp.conj(factor * wave), factor * wave)
+    # 1 / (2 pi r) - i / wavelength, as amplitude and phase.
+    size = xp.hypot(1 / (2 * np.pi * r), 1 / wavelength)
+    turn = xp.arctan(2 * np.pi * r / wavelength)
+    wave = polar(area * far / r**2 * size, 2 * np.pi * phase - turn)
+    return xp.where(distance < 0, xp.conj(wave), wave)
 
 
 def _far_enough(distance, wavelength, reach, pitch):
     """Check the kernel's samples up to `reach` pixels away."""
-    static = not isinstance(distance * wavelength, jax.Array)
+    static = not isinstance(distance, jax.Array)
     larger = max if static else jnp.maximum
 
     def least(reach, pitch):

@@ -1,5 +1,9 @@
 """Arguments that all propagators share, and what to do where sampling fails."""
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,6 +12,8 @@ from jaxtyping import Array, Complex, Float
 
 Number = float | Float[Array, "..."]
 """A static setting, or one for each of the leading axes."""
+
+POSITIVE = "`wavelength` must be positive, in meters."
 
 Pitch = float | tuple[float, float]
 """The size of a pixel (m): one, or that along y and that along x."""
@@ -21,36 +27,45 @@ def pitches(pitch: Pitch) -> tuple[float, float]:
     return dy, dx
 
 
-def aligned(
-    field: Complex[Array, "..."], distance: Number, wavelength: Number
-) -> tuple[Number, Number, int]:
-    """Distance and wavelength with four axes after their own, and their rank before.
-
-    Floats stay floats, to be handled in double precision.
-    """
-    rank = max(np.ndim(distance), np.ndim(wavelength))
+def transfer_function(
+    method: Callable[..., Any],
+    field: Complex[Array, "*batch ny nx"],
+    distance: Number,
+    wavelength: Number,
+    pitch: Pitch,
+    pad: bool,
+) -> Complex[Array, "*lead px py nx ny"]:
+    """What `method` says of free space: by NumPy, and once, if nothing is traced."""
+    settings = field.shape[-2:], pitches(pitch), pad
+    if isinstance(distance, float) and isinstance(wavelength, float):
+        return _evaluated(method, distance, wavelength, *settings, field.dtype)
     real = jnp.finfo(field.dtype).dtype
+    rank = max(np.ndim(distance), np.ndim(wavelength))
 
     def align(value):
-        if not isinstance(value, jax.Array):
-            return value
-        ones = (1,) * (rank - value.ndim)
-        return value.astype(real).reshape(ones + value.shape + (1,) * 4)
+        ones = (1,) * (rank - np.ndim(value))
+        return jnp.asarray(value, real).reshape(ones + np.shape(value) + (1,) * 4)
 
-    positive = wavelength > 0
-    message = "`wavelength` must be positive, in meters."
-    return align(distance), require(positive, align(wavelength), message), rank
+    wavelength = require(jnp.asarray(wavelength) > 0, align(wavelength), POSITIVE)
+    return method(align(distance), wavelength, *settings)
 
 
-def axes(
-    x: np.ndarray, y: np.ndarray, rank: int, like: Complex[Array, "..."]
-) -> tuple[Array, Array]:
-    """Samples `"px nx"`, `"py ny"` on the axes `"px py nx ny"`, after `rank` more."""
-    # The barrier keeps XLA from evaluating the transfer function while it compiles.
-    real, ones = jnp.finfo(like.dtype).dtype, (1,) * rank
-    along_x = jnp.asarray(x[:, None, :, None].reshape(ones + x[:, None, :, None].shape))
-    along_y = jnp.asarray(y[None, :, None, :].reshape(ones + y[None, :, None, :].shape))
-    return jax.lax.optimization_barrier((along_x.astype(real), along_y.astype(real)))
+@functools.lru_cache(maxsize=32)
+def _evaluated(method, distance, wavelength, shape, pitch, pad, dtype):
+    require(wavelength > 0, wavelength, POSITIVE)
+    transfer = method(distance, wavelength, shape, pitch, pad)
+    with jax.ensure_compile_time_eval():
+        return jnp.asarray(transfer.astype(dtype))
+
+
+def axes(x: np.ndarray, y: np.ndarray, like: Any) -> tuple[Any, Any]:
+    """`"px nx"`, `"py ny"` on the axes `"px py nx ny"`, of the kind of `like`."""
+    x, y = x[:, None, :, None], y[None, :, None, :]
+    if not isinstance(like, jax.Array):
+        return x, y
+    ones = (1,) * (like.ndim - 4)
+    along_x, along_y = x.reshape(ones + x.shape), y.reshape(ones + y.shape)
+    return jnp.asarray(along_x, like.dtype), jnp.asarray(along_y, like.dtype)
 
 
 def require(valid, value, message: str):
@@ -73,14 +88,14 @@ def check_wavelengths(
         )
 
 
-def cycles(distance: Number, wavelength: Number) -> Number:
+def cycles(distance: Any, wavelength: Any) -> Any:
     """The distance in wavelengths, less the nearest integer: exact for floats."""
     turns = distance / wavelength
-    if isinstance(turns, jax.Array):
-        return turns - jnp.round(turns)
-    return turns - round(turns)
+    return turns - (jnp if isinstance(turns, jax.Array) else np).round(turns)
 
 
-def cis(phase: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
-    r"""$e^{i\,\mathrm{phase}}$."""
-    return jax.lax.complex(jnp.cos(phase), jnp.sin(phase))
+def polar(amplitude: Any, phase: Any) -> Any:
+    """Complex numbers, by NumPy or by JAX, like the real ones given."""
+    if not isinstance(phase, jax.Array):
+        return amplitude * np.exp(1j * phase)
+    return jax.lax.complex(amplitude * jnp.cos(phase), amplitude * jnp.sin(phase))
