@@ -10,14 +10,17 @@ from . import (
     objectives as objectives,
     optics as optics,
     plots as plots,
+    zoo as zoo,
 )
 from ._batch import physical_vjp as physical_vjp
+from ._checkpoint import CheckpointError as CheckpointError
 from ._claims import (
     ClaimReport as ClaimReport,
     cosine_similarity as cosine_similarity,
     hold_to_claim as hold_to_claim,
     relative_error as relative_error,
 )
+from ._diagnose import NonFiniteError as NonFiniteError
 from ._estimator import (
     AbstractEstimator as AbstractEstimator,
     Biased as Biased,
@@ -29,11 +32,9 @@ from ._estimator import (
     PhysicalCost as PhysicalCost,
     Unbiased as Unbiased,
 )
-from ._fit import (
-    FitResult as FitResult,
-    fit as fit,
-)
+from ._fit import FitResult as FitResult, fit as fit
 from ._frozen import Frozen as Frozen, is_trainable as is_trainable
+from ._history import History as History
 from ._layer import (
     AbstractBoundedLayer as AbstractBoundedLayer,
     AbstractEnergyLayer as AbstractEnergyLayer,

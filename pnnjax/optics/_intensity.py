@@ -1,6 +1,7 @@
 """An array of photodetectors: the power of each mode."""
 
-import equinox as eqx
+from typing import ClassVar
+
 from jaxtyping import Array, Float, Inexact, PRNGKeyArray
 
 from .._layer import AbstractLayer, Facts
@@ -19,9 +20,12 @@ class Intensity(AbstractLayer):
     For $P = |z|^2$, $dP = 2\operatorname{Re}(z^* dz)$.
     """
 
-    outputs: int | None = eqx.field(static=True, default=None)
-    """How many modes have a detector, the first ones; `None`: all."""
-    facts = Facts()
+    outputs: int | None
+    facts: ClassVar[Facts] = Facts()
+
+    def __init__(self, outputs: int | None = None):
+        """Detectors on the first `outputs` modes; without, on all."""
+        self.outputs = outputs
 
     def __call__(
         self,
