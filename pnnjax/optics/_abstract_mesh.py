@@ -1,6 +1,7 @@
 """What all meshes of interferometers on a brick lattice have in common."""
 
 import abc
+import math
 from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
@@ -186,7 +187,7 @@ def _rows(field: Inexact[Array, "..."], modes: int) -> Complex[Array, "batch mod
             f"The field has shape {field.shape}; the last axis must be the {modes} "
             "modes of the mesh."
         )
-    rows = field.reshape(-1, modes)
+    rows = field.reshape(math.prod(field.shape[:-1]), modes)
     if jnp.iscomplexobj(rows):
         return rows
     return jax.lax.complex(rows, jnp.zeros_like(rows))
@@ -197,7 +198,9 @@ def _batched(detect: Detect, batch: tuple[int, ...]) -> Any:
 
     def look(taps):
         return jax.tree.map(
-            lambda wave: detect(jax.lax.complex(*wave).T.reshape(*batch, -1)),
+            lambda wave: detect(
+                jax.lax.complex(*wave).T.reshape(*batch, wave[0].shape[0])
+            ),
             taps,
             is_leaf=lambda node: type(node) is tuple,
         )

@@ -67,7 +67,7 @@ def triangular_phases(unitary: Inexact[np.ndarray, "n n"]) -> Phases:
 
 
 def require_unitary(
-    matrix: Inexact[np.ndarray, "n n"],
+    matrix: Inexact[np.ndarray, "..."],
 ) -> Complex[np.ndarray, "n n"]:
     r"""The matrix in double precision.
 

@@ -1,11 +1,9 @@
 """The rectangular mesh of interferometers."""
 
-from typing import Self
-
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Inexact, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Inexact, Int, PRNGKeyArray
 
 from .._frozen import Frozen
 from ._abstract_mesh import AbstractMesh, splitter_errors, with_phases
@@ -67,7 +65,7 @@ class MZIMesh(AbstractMesh):
         self.crosstalk = crosstalk
 
     @classmethod
-    def from_unitary(cls, unitary: Inexact[Array | np.ndarray, "modes modes"]) -> Self:
+    def from_unitary(cls, unitary: Inexact[Array | np.ndarray, "..."]) -> "MZIMesh":
         """The ideal mesh of this matrix, in its precision.
 
         **Raises:** `ValueError` if the matrix is not unitary.
@@ -82,7 +80,7 @@ class MZIMesh(AbstractMesh):
         return 2 * slot + column % 2 + 1 < len(self.gamma)
 
 
-def _rank(modes: int, columns: int) -> Float[np.ndarray, "columns slots"]:
+def _rank(modes: int, columns: int) -> Int[np.ndarray, "columns slots"]:
     """The rank of each interferometer, for `haar_theta`.
 
     In the decomposition, it is the place along its antidiagonal, counted by twos

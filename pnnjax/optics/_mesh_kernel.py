@@ -108,7 +108,7 @@ def join(light: Light, modes: int) -> Complex[Array, "batch modes"]:
     """Undo `split`."""
     even, odd = (lax.complex(*wave) for wave in light)
     odd = jnp.pad(odd, ((0, len(even) - len(odd)), (0, 0)))
-    rows = jnp.stack([even, odd], 1).reshape(-1, even.shape[1])
+    rows = jnp.stack([even, odd], 1).reshape(2 * len(even), even.shape[1])
     return rows[:modes].T
 
 

@@ -1,7 +1,5 @@
 """Any matrix as light in two meshes with attenuators between."""
 
-from typing import Self
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -43,7 +41,7 @@ class SVDMesh(AbstractBoundedLayer):
         self.gain = gain
 
     @classmethod
-    def from_matrix(cls, matrix: Inexact[Array | np.ndarray, "outputs inputs"]) -> Self:
+    def from_matrix(cls, matrix: Inexact[Array | np.ndarray, "..."]) -> "SVDMesh":
         """The layer with this matrix: the gain is its largest singular value."""
         matrix = np.asarray(matrix)
         if matrix.ndim != 2 or min(matrix.shape) < 2:
@@ -74,7 +72,8 @@ class SVDMesh(AbstractBoundedLayer):
     ) -> Complex[Array, "*batch outputs"]:  # √W
         del key
         light = self.first(x)[..., : self.attenuation.size]
-        light = light * (self.gain * self.attenuation).astype(light.dtype)
+        scale = (self.gain * self.attenuation).astype(light.dtype)
+        light = light * jnp.expand_dims(scale, range(light.ndim - 1))
         missing = self.second.gamma.size - self.attenuation.size
         light = jnp.pad(light, [(0, 0)] * (light.ndim - 1) + [(0, missing)])
         return self.second(light)
@@ -86,7 +85,7 @@ class SVDMesh(AbstractBoundedLayer):
         scale = (self.gain * self.attenuation).astype(second.dtype)
         return (second * scale[None]) @ first
 
-    def project(self) -> Self:
+    def project(self) -> "SVDMesh":
         """Attenuators that neither amplify nor change sign."""
         bounded = jnp.clip(self.attenuation, 0, 1)
         return eqx.tree_at(lambda layer: layer.attenuation, self, bounded)

@@ -1,7 +1,5 @@
 """The triangular mesh of interferometers."""
 
-from typing import Self
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -62,7 +60,9 @@ class TriangularMesh(AbstractMesh):
         self.crosstalk = crosstalk
 
     @classmethod
-    def from_unitary(cls, unitary: Inexact[Array | np.ndarray, "modes modes"]) -> Self:
+    def from_unitary(
+        cls, unitary: Inexact[Array | np.ndarray, "..."]
+    ) -> "TriangularMesh":
         """The ideal mesh of this matrix, in its precision.
 
         **Raises:** `ValueError` if the matrix is not unitary.
