@@ -88,7 +88,7 @@ def test_splitter_errors_limit_extinction_in_second_order():
 
 
 @pytest.mark.parametrize("kind", MESHES)
-@pytest.mark.parametrize("modes", [2, 3, 4, 5, 8, 16, 64])
+@pytest.mark.parametrize("modes", [2, 3, 5, 8, 64])
 def test_reconstructs_haar_unitaries(kind, modes):
     unitary = unitary_group.rvs(modes, random_state=modes)
     mesh = kind.from_unitary(unitary)
@@ -123,18 +123,18 @@ def test_refuses_what_is_not_unitary(kind):
         kind.from_unitary(np.ones((2, 3)))
 
 
-@pytest.mark.parametrize("modes, columns", [(2, 1), (5, 5), (6, 3), (7, 1), (8, 21)])
+@pytest.mark.parametrize("modes, columns", [(2, 1), (5, 5), (6, 3), (7, 1)])
 def test_lossless_mesh_is_unitary(modes, columns, getkey):
     mesh = MZIMesh(modes, columns, key=getkey(), splitter_error=0.1, crosstalk=0.1)
     matrix, x = matrix_of(mesh), complex_normal(getkey(), (3, modes))
     np.testing.assert_allclose(matrix @ matrix.conj().T, np.eye(modes), atol=1e-12)
-    np.testing.assert_allclose(power(mesh(x)), power(x), rtol=1e-12)
-    np.testing.assert_allclose(mesh(x), x @ matrix.T, atol=1e-12)
+    out = eqx.filter_jit(mesh)(x)
+    np.testing.assert_allclose(power(out), power(x), rtol=1e-12)
+    np.testing.assert_allclose(out, x @ matrix.T, atol=1e-12)
     assert mesh.facts.lossless and mesh.facts.reciprocal and mesh.facts.phase_only
 
 
-@pytest.mark.parametrize("kind", MESHES)
-@pytest.mark.parametrize("modes", [4, 5])
+@pytest.mark.parametrize("kind, modes", [(MZIMesh, 5), (TriangularMesh, 4)])
 def test_matrix_is_the_product_of_interferometers(kind, modes, getkey):
     mesh = imperfect(kind, modes, getkey())
     np.testing.assert_allclose(matrix_of(mesh), plain_matrix(mesh), atol=1e-13)
@@ -157,7 +157,9 @@ def test_loss_counts_interferometers(getkey):
     mesh = MZIMesh(2, 6, key=getkey(), loss=0.3)
     # Odd columns of two modes are plain waveguides.
     x = complex_normal(getkey(), (2,))
-    np.testing.assert_allclose(power(mesh(x)), power(x) * 10**-0.09, rtol=1e-12)
+    np.testing.assert_allclose(
+        power(eqx.filter_jit(mesh)(x)), power(x) * 10**-0.09, rtol=1e-12
+    )
     assert not mesh.facts.lossless
     mesh = MZIMesh(4, 6, key=getkey(), loss=0.3)
     bar = with_phases(mesh, (jnp.full((6, 2), np.pi), mesh.phi, mesh.gamma))
@@ -180,8 +182,8 @@ def test_crosstalk_reaches_the_neighbors(getkey):
     assert not theta.any() and not phi.any()
 
 
-@pytest.mark.parametrize("modes, columns", [(4, 5), (5, 4)])
-def test_gradients_match_finite_differences(modes, columns, getkey):
+@pytest.mark.parametrize("modes, columns, order", [(4, 3, 1), (3, 2, 2)])
+def test_gradients_match_finite_differences(modes, columns, order, getkey):
     mesh = MZIMesh(
         modes, columns, key=getkey(), splitter_error=0.1, loss=0.5, crosstalk=0.1
     )
@@ -194,11 +196,12 @@ def test_gradients_match_finite_differences(modes, columns, getkey):
         )
         return jnp.sum((out.real**2 + out.imag**2 + 0.3 * out.real) * weight[None])
 
-    check_grads(jax.jit(loss), (*phases_of(mesh), x.real, x.imag), 2, ["rev"])
+    check_grads(jax.jit(loss), (*phases_of(mesh), x.real, x.imag), order, ["rev"])
 
 
-@pytest.mark.parametrize("kind", MESHES)
-@pytest.mark.parametrize("modes, batch", [(4, 3), (3, 5)])
+@pytest.mark.parametrize(
+    "kind, modes, batch", [(MZIMesh, 4, 3), (TriangularMesh, 3, 2), (MZIMesh, 3, 5)]
+)
 def test_gradients_match_plain_autodiff(kind, modes, batch, getkey):
     """So do the reversible rule and, for more examples than modes, the matrix."""
     mesh = imperfect(kind, modes, getkey())
@@ -211,7 +214,7 @@ def test_gradients_match_plain_autodiff(kind, modes, batch, getkey):
 
         return eqx.filter_jit(eqx.filter_grad(loss))((mesh, x))
 
-    (ours, ours_x) = grads(lambda mesh, x: mesh(x))
+    ours, ours_x = grads(lambda mesh, x: mesh(x))
     plain, plain_x = grads(lambda mesh, x: x @ plain_matrix(mesh).T)
     remat, remat_x = grads(lambda mesh, x: eqx.filter_checkpoint(mesh)(x))
     np.testing.assert_allclose(ours_x, plain_x, atol=1e-12)
@@ -223,21 +226,33 @@ def test_gradients_match_plain_autodiff(kind, modes, batch, getkey):
     assert not ours.theta[~mesh.occupied].any()
 
 
-@pytest.mark.parametrize("kind", MESHES)
-@pytest.mark.parametrize("modes", [4, 5])
+@pytest.mark.parametrize("kind, modes", [(MZIMesh, 4), (TriangularMesh, 5)])
 def test_reciprocal_contract(kind, modes, getkey):
     mesh = imperfect(kind, modes, getkey())
     x, bar = (complex_normal(getkey(), (2, 3, modes)) for _ in range(2))
-    out, forwards = mesh.transmit(x, lambda field: field)
-    back, backwards = mesh.transmit_back(bar, lambda field: field)
-    np.testing.assert_allclose(out, mesh(x), atol=1e-13)
-    np.testing.assert_allclose(back, bar @ matrix_of(mesh), atol=1e-13)
+
+    @eqx.filter_jit
+    def in_situ(mesh):
+        out, forwards = mesh.transmit(x, lambda field: field)
+        back, backwards = mesh.transmit_back(bar, lambda field: field)
+        overlap = jax.tree.map(
+            lambda a, d: jnp.sum(a * d, (-3, -2)), forwards, backwards
+        )
+        return out, back, forwards, mesh.cotangent(overlap)
+
+    out, back, forwards, cotangent = in_situ(mesh)
+    matrix = matrix_of(mesh)
+    np.testing.assert_allclose(out, x @ matrix.T, atol=1e-13)
+    np.testing.assert_allclose(back, bar @ matrix, atol=1e-13)
     columns, slots = mesh.theta.shape
     assert forwards.theta.shape == forwards.phi.shape == (columns, 2, 3, slots)
-    overlap = jax.tree.map(lambda a, d: jnp.sum(a * d, (-3, -2)), forwards, backwards)
-    cotangent = mesh.cotangent(overlap)
-    grad = eqx.filter_grad(lambda mesh: jnp.sum((bar * mesh(x)).real))(mesh)
-    for one, other in zip(phases_of(cotangent), phases_of(grad), strict=True):
+
+    @eqx.filter_jit
+    @eqx.filter_grad
+    def gradient(mesh):
+        return jnp.sum((bar * mesh(x)).real)
+
+    for one, other in zip(phases_of(cotangent), phases_of(gradient(mesh)), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-12)
     assert not cotangent.splitter_error.value.any()
 
@@ -257,35 +272,43 @@ def test_taps_see_the_light_in_the_arms(getkey):
 def test_leading_axes_vmap_and_real_light(getkey):
     mesh = MZIMesh(5, 4, key=getkey())
     x = complex_normal(getkey(), (3, 2, 5))
-    np.testing.assert_allclose(mesh(x), jax.vmap(jax.vmap(mesh))(x), atol=1e-13)
-    np.testing.assert_allclose(mesh(x[0, 0]), mesh(x)[0, 0], atol=1e-13)
-    real = x.real
-    np.testing.assert_allclose(
-        mesh(real), mesh(lax.complex(real, jnp.zeros_like(real))), atol=1e-13
-    )
-    assert mesh(x[:0]).shape == (0, 2, 5)
+    expected = x @ matrix_of(mesh).T
+    run = eqx.filter_jit(lambda mesh, x: mesh(x))
+    np.testing.assert_allclose(run(mesh, x), expected, atol=1e-13)
+    np.testing.assert_allclose(run(mesh, x[0, 0]), expected[0, 0], atol=1e-13)
+    each = jax.jit(jax.vmap(jax.vmap(mesh)))(x)
+    np.testing.assert_allclose(each, expected, atol=1e-13)
+    real = lax.complex(x.real, jnp.zeros_like(x.real))
+    np.testing.assert_allclose(run(mesh, x.real), run(mesh, real), atol=1e-13)
+    assert run(mesh, x[:0]).shape == (0, 2, 5)
     with pytest.raises(ValueError, match="the 5 modes"):
         mesh(x[..., :4])
 
-    def loss(mesh, x):
-        return jnp.sum(mesh(x).real ** 3)
 
-    together = eqx.filter_grad(lambda mesh: loss(mesh, x[0]))(mesh)
-    each = jax.vmap(eqx.filter_grad(loss), (None, 0))(mesh, x[0])
+def test_per_example_gradients_add_up(getkey):
+    mesh, x = MZIMesh(5, 4, key=getkey()), complex_normal(getkey(), (2, 5))
+    grad = eqx.filter_grad(lambda mesh, x: jnp.sum(mesh(x).real ** 3))
+    together = eqx.filter_jit(grad)(mesh, x)
+    each = jax.jit(lambda x: jax.vmap(lambda one: grad(mesh, one))(x))(x)
     np.testing.assert_allclose(together.theta, each.theta.sum(0), atol=1e-12)
 
 
 def test_single_precision_stays_single(getkey):
     unitary = unitary_group.rvs(6, random_state=0).astype(np.complex64)
-    mesh = MZIMesh.from_unitary(unitary)
+    mesh, double = MZIMesh.from_unitary(unitary), MZIMesh(6, key=getkey())
     x = complex_normal(getkey(), (4, 6), jnp.float32)
-    assert mesh.theta.dtype == jnp.float32 and mesh(x).dtype == jnp.complex64
+    assert mesh.theta.dtype == jnp.float32
     np.testing.assert_allclose(matrix_of(mesh), unitary, atol=2e-6)
-    grad = eqx.filter_grad(lambda mesh: jnp.sum(mesh(x).real ** 2))(mesh)
-    assert grad.theta.dtype == jnp.float32
-    double = MZIMesh(6, key=getkey())
-    assert double(x).dtype == jnp.complex64
-    out, seen = double.transmit(x, lambda field: field)
+
+    def loss(mesh):
+        return jnp.sum(mesh(x).real ** 2)
+
+    value, grad = eqx.filter_eval_shape(eqx.filter_value_and_grad(loss), mesh)
+    assert value.dtype == grad.theta.dtype == jnp.float32
+    assert eqx.filter_eval_shape(double, x).dtype == jnp.complex64
+    out, seen = eqx.filter_eval_shape(
+        lambda mesh: mesh.transmit(x, lambda field: field), double
+    )
     assert out.dtype == seen.phi.dtype == jnp.complex64
 
 
@@ -338,7 +361,8 @@ def test_svd_mesh_is_any_matrix(shape, imaginary, getkey):
     mesh = SVDMesh.from_matrix(matrix)
     x = complex_normal(getkey(), (3, shape[1]))
     np.testing.assert_allclose(matrix_of(mesh), matrix, atol=1e-12)
-    np.testing.assert_allclose(mesh(x), np.asarray(x) @ matrix.T, atol=1e-12)
+    out = eqx.filter_jit(mesh)(x)
+    np.testing.assert_allclose(out, np.asarray(x) @ matrix.T, atol=1e-12)
     np.testing.assert_allclose(mesh.gain, np.linalg.norm(matrix, 2), rtol=1e-12)
     assert mesh.attenuation.max() <= 1 and mesh.attenuation.min() >= 0
 
@@ -348,7 +372,7 @@ def test_svd_mesh_bounds_its_attenuators(getkey):
     brighter = eqx.tree_at(lambda m: m.attenuation, mesh, jnp.array([1.5, 0.5, -0.1]))
     np.testing.assert_array_equal(brighter.project().attenuation, [1.0, 0.5, 0.0])
     x = complex_normal(getkey(), (2, 4))
-    assert (power(mesh(x)) <= power(x)).all()
+    assert (power(eqx.filter_jit(mesh)(x)) <= power(x)).all()
     zero = SVDMesh.from_matrix(np.zeros((3, 4)))
     np.testing.assert_array_equal(zero(x), np.zeros((2, 3)))
     with pytest.raises(ValueError, match="2 modes or more"):

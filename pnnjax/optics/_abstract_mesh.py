@@ -2,6 +2,7 @@
 
 import abc
 import math
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
@@ -14,7 +15,7 @@ from .._frozen import Frozen
 from .._layer import AbstractReciprocalLayer, Detect, Facts
 from ._decompose import Phases
 from ._mesh_kernel import Lattice, join, propagate, split, transmit, transmit_back
-from ._mzi import HALF_HALF, unit
+from ._mzi import HALF_HALF, haar_theta, unit
 
 
 class Readings(NamedTuple):
@@ -156,11 +157,25 @@ class AbstractMesh(AbstractReciprocalLayer):
 Mesh = TypeVar("Mesh", bound=AbstractMesh)
 
 
-def with_phases(mesh: Mesh, phases: Phases, like: np.ndarray) -> Mesh:
-    """`mesh` with these phases, in the precision of `like`."""
+def with_phases(blank: Mesh, phases: Phases, like: np.ndarray) -> Mesh:
+    """The mesh of these phases, in the precision of `like`."""
     dtype = np.finfo(like.dtype).dtype
     arrays = tuple(jnp.asarray(phase, dtype) for phase in phases)
-    return eqx.tree_at(lambda mesh: (mesh.theta, mesh.phi, mesh.gamma), mesh, arrays)
+    return eqx.tree_at(lambda mesh: (mesh.theta, mesh.phi, mesh.gamma), blank, arrays)
+
+
+@partial(jax.jit, static_argnames="modes")
+def haar_phases(
+    key: PRNGKeyArray, rank: Float[Array, "columns slots"], modes: int
+) -> tuple[Array, Array, Array]:
+    """Random phases (rad): theta by the rank of its place, phi and gamma uniform."""
+    keys = jax.random.split(key, 3)
+    full_turn = 2 * np.pi
+    return (
+        haar_theta(keys[0], rank),
+        full_turn * jax.random.uniform(keys[1], rank.shape, rank.dtype),
+        full_turn * jax.random.uniform(keys[2], (modes,), rank.dtype),
+    )
 
 
 def splitter_errors(

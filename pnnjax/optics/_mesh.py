@@ -1,14 +1,14 @@
 """The rectangular mesh of interferometers."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Inexact, Int, PRNGKeyArray
 
 from .._frozen import Frozen
-from ._abstract_mesh import AbstractMesh, splitter_errors, with_phases
+from ._abstract_mesh import AbstractMesh, haar_phases, splitter_errors, with_phases
 from ._decompose import rectangular_phases, require_unitary
-from ._mzi import haar_theta
 
 
 class MZIMesh(AbstractMesh):
@@ -55,12 +55,11 @@ class MZIMesh(AbstractMesh):
                 "A mesh needs at least 2 modes and 1 column, "
                 f"not {modes} and {columns}."
             )
-        keys = jax.random.split(key, 4)
+        keys = jax.random.split(key)
         shape = columns, modes // 2
-        self.theta = haar_theta(keys[0], jnp.asarray(_rank(modes, columns), float))
-        self.phi = 2 * np.pi * jax.random.uniform(keys[1], shape)
-        self.gamma = 2 * np.pi * jax.random.uniform(keys[2], (modes,))
-        self.splitter_error = splitter_errors(splitter_error, shape, keys[3])
+        rank = jnp.asarray(_rank(modes, columns), float)
+        self.theta, self.phi, self.gamma = haar_phases(keys[0], rank, modes)
+        self.splitter_error = splitter_errors(splitter_error, shape, keys[1])
         self.loss = loss
         self.crosstalk = crosstalk
 
@@ -72,7 +71,8 @@ class MZIMesh(AbstractMesh):
         """
         unitary = np.asarray(unitary)
         phases = rectangular_phases(require_unitary(unitary))
-        return with_phases(cls(len(unitary), key=jax.random.key(0)), phases, unitary)
+        blank = eqx.filter_eval_shape(cls, len(unitary), key=jax.random.key(0))
+        return with_phases(blank, phases, unitary)
 
     @property
     def occupied(self) -> Bool[np.ndarray, "columns slots"]:

@@ -1,14 +1,14 @@
 """The triangular mesh of interferometers."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Inexact, PRNGKeyArray
 
 from .._frozen import Frozen
-from ._abstract_mesh import AbstractMesh, splitter_errors, with_phases
+from ._abstract_mesh import AbstractMesh, haar_phases, splitter_errors, with_phases
 from ._decompose import require_unitary, triangular_phases
-from ._mzi import haar_theta
 
 
 class TriangularMesh(AbstractMesh):
@@ -48,14 +48,12 @@ class TriangularMesh(AbstractMesh):
         """
         if modes < 2:
             raise ValueError(f"A mesh needs at least 2 modes, not {modes}.")
-        keys = jax.random.split(key, 4)
+        keys = jax.random.split(key)
         shape = 2 * modes - 3, modes // 2
         column, slot = np.indices(shape)
         rank = jnp.asarray(2 * slot + column % 2 + 1, float)
-        self.theta = haar_theta(keys[0], rank)
-        self.phi = 2 * np.pi * jax.random.uniform(keys[1], shape)
-        self.gamma = 2 * np.pi * jax.random.uniform(keys[2], (modes,))
-        self.splitter_error = splitter_errors(splitter_error, shape, keys[3])
+        self.theta, self.phi, self.gamma = haar_phases(keys[0], rank, modes)
+        self.splitter_error = splitter_errors(splitter_error, shape, keys[1])
         self.loss = loss
         self.crosstalk = crosstalk
 
@@ -69,7 +67,8 @@ class TriangularMesh(AbstractMesh):
         """
         unitary = np.asarray(unitary)
         phases = triangular_phases(require_unitary(unitary))
-        return with_phases(cls(len(unitary), key=jax.random.key(0)), phases, unitary)
+        blank = eqx.filter_eval_shape(cls, len(unitary), key=jax.random.key(0))
+        return with_phases(blank, phases, unitary)
 
     @property
     def occupied(self) -> Bool[np.ndarray, "columns slots"]:
