@@ -5,11 +5,14 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Complex, Float, Inexact
+
+AnyArray = Array | np.ndarray
 
 
 def amplitude(
-    x: Float[Array, "..."],  # within [-1, 1]
+    x: Float[AnyArray, "..."],  # within [-1, 1]
     power: float = 1.0,  # W
     *,
     axis: int | tuple[int, ...] = -1,
@@ -26,7 +29,7 @@ def amplitude(
 
 
 def phase(
-    x: Float[Array, "..."],  # rad
+    x: Float[AnyArray, "..."],  # rad
     power: float = 1.0,  # W
     *,
     axis: int | tuple[int, ...] = -1,
@@ -41,7 +44,7 @@ def phase(
 
 
 def power_normalized(
-    x: Inexact[Array, "..."],
+    x: Inexact[AnyArray, "..."],
     power: float = 1.0,  # W
     *,
     axis: int | tuple[int, ...] = -1,
@@ -61,7 +64,7 @@ def power_normalized(
 
 
 def with_reference(
-    x: Inexact[Array, "*batch n"],  # √W
+    x: Inexact[AnyArray, "*batch n"],  # √W
     modes: int = 1,
     power: float = 1.0,  # W
 ) -> Complex[Array, "*batch m"]:  # √W
@@ -88,7 +91,7 @@ def with_reference(
 
 
 def repeated(
-    x: Inexact[Array, "..."], copies: int, *, axis: int = -2
+    x: Inexact[AnyArray, "..."], copies: int, *, axis: int = -2
 ) -> Inexact[Array, "..."]:
     """The same features `copies` times over, for as many modulators in a row.
 
@@ -105,7 +108,7 @@ def repeated(
 
 
 def low_frequencies(
-    image: Inexact[Array, "*batch ny nx"], size: int
+    image: Inexact[AnyArray, "*batch ny nx"], size: int
 ) -> Complex[Array, "*batch size size"]:
     r"""The `size x size` lowest spatial frequencies of an image, zero in the middle.
 
@@ -125,7 +128,7 @@ def low_frequencies(
 
 
 def on_grid(
-    image: Inexact[Array, "*batch ny nx"],
+    image: Inexact[AnyArray, "*batch ny nx"],
     shape: tuple[int, int],
     scale: int = 1,
 ) -> Inexact[Array, "*batch my mx"]:
@@ -149,7 +152,8 @@ def on_grid(
     return jnp.pad(image, [(0, 0)] * (image.ndim - 2) + pad)
 
 
-def _complex(x: Inexact[Array, "..."]) -> Complex[Array, "..."]:
+def _complex(x: Inexact[AnyArray, "..."]) -> Complex[Array, "..."]:
+    x = jnp.asarray(x)
     return x if jnp.iscomplexobj(x) else jax.lax.complex(x, jnp.zeros_like(x))
 
 
@@ -157,6 +161,6 @@ def _power(field: Complex[Array, "..."]) -> Float[Array, "..."]:
     return field.real**2 + field.imag**2
 
 
-def _size(x: Array, axis: int | tuple[int, ...]) -> int:
+def _size(x: AnyArray, axis: int | tuple[int, ...]) -> int:
     axes = (axis,) if isinstance(axis, int) else axis
     return math.prod(x.shape[i] for i in axes)

@@ -8,4 +8,5 @@ from ._gradient_alignment import gradient_alignment as gradient_alignment
 from ._learning_curve import learning_curve as learning_curve
 from ._mesh import mesh as mesh
 from ._phase_masks import phase_masks as phase_masks
+from ._robustness import robustness as robustness
 from ._stack import stack as stack

@@ -21,3 +21,4 @@ from ._settings import (
 register("digits-mesh", "pnnjax.zoo._digits_mesh:DigitsMesh")
 register("fashion-d2nn", "pnnjax.zoo._fashion_d2nn:FashionD2NN")
 register("mnist-d2nn", "pnnjax.zoo._mnist_d2nn:MnistD2NN")
+register("mismatch-study", "pnnjax.zoo._mismatch_study:MismatchStudy")

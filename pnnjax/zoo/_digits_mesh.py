@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, PRNGKeyArray
@@ -103,4 +102,4 @@ def network(key: PRNGKeyArray) -> eqx.nn.Sequential:
 def encoded(images: np.ndarray) -> np.ndarray:
     """Images as field amplitudes (√W), each with the whole laser's power."""
     rows = images.reshape(len(images), -1)
-    return np.asarray(data.power_normalized(jnp.asarray(rows), LASER))
+    return np.asarray(data.power_normalized(rows, LASER))

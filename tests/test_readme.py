@@ -1,0 +1,80 @@
+"""What the README says is true."""
+
+import re
+from pathlib import Path
+
+import jax
+import pytest
+from helpers import ESTIMATORS, LAYERS, outcome
+
+import pnnjax as pnn
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+ROWS = {
+    "`MZIMesh`": "mesh",
+    "`MZIMesh` with splitter errors, crosstalk": "mesh-faulty",
+    "`MZIMesh` with loss": "mesh-lossy",
+    "`TriangularMesh`": "triangular",
+    "`SVDMesh`": "svd",
+    "`DiffractiveLayer`": "diffractive",
+    "`Detector`": "detector",
+    "`ElectroOpticActivation`": "electro-optic",
+    "`SaturableAbsorber`": "saturable",
+    "`ModReLU`": "mod-relu",
+    "`Intensity`": "intensity",
+    "a mesh in `Mismatch`, `Quantize`, …": "mesh-mismatched",
+    "`eqx.nn` modules": "foreign",
+}
+COLUMNS = {
+    "Autodiff": "autodiff",
+    "PhysicsAware": "physics-aware",
+    "InSituBackprop": "in-situ",
+    "FullyForward": "fully-forward",
+    "OpticalBackprop": "optical-backprop",
+}
+WORDS = {"accepted": "**exact**", "biased": "*biased*", "refused": "–"}
+
+
+def table() -> str:
+    """Layers against estimators, from what `Physical` does with them."""
+    lines = [
+        "| | " + " | ".join(f"`{name}`" for name in COLUMNS) + " |",
+        "|---" * (len(COLUMNS) + 1) + "|",
+    ]
+    for label, name in ROWS.items():
+        layer, _ = LAYERS[name](jax.random.key(0))
+        cells = []
+        for estimator_name in COLUMNS.values():
+            estimator = ESTIMATORS[estimator_name](layer)
+            word = WORDS[outcome(layer, estimator)]
+            bounded = isinstance(estimator.claim, pnn.Biased) and word == "**exact**"
+            cells.append("cosine ≥ 0.6" if bounded else word)
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def test_table_of_layers_and_estimators_is_what_physical_does():
+    assert table() in README
+
+
+def test_table_names_every_estimator():
+    public = {name for name in dir(pnn.estimators) if not name.startswith("_")}
+    kinds = {name for name in public if isinstance(getattr(pnn.estimators, name), type)}
+    assert kinds - {"TapDetector"} == set(COLUMNS)
+
+
+def test_example_is_short_and_runs(capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    body = [line for line in code.splitlines() if line.strip()]
+    assert len([line for line in body if "import" not in line]) <= 20
+    promised = float(re.search(r"about (0\.\d+)", code)[1])
+    with jax.enable_x64(False):
+        exec(compile(code, "README.md", "exec"), {})
+    assert float(capsys.readouterr().out) == pytest.approx(promised, abs=0.05)
+
+
+def test_every_experiment_named_is_registered():
+    named = set(re.findall(r"pnnjax train ([a-z0-9-]+)", README))
+    assert named and named <= set(pnn.zoo.names())
+    assert all(f"`{name}`" in README for name in pnn.zoo.names())
