@@ -63,7 +63,8 @@ class Detector(AbstractLayer):
     With a key, each current $I$ gets Gaussian noise of variance $2qIB + 4k_BTB/R$: shot
     noise, in the limit of many photons, and the thermal noise of the load.
 
-    **Source:** Saleh and Teich, *Fundamentals of Photonics* (2019), sec. 19.6.
+    **Source:** Saleh and Teich, *Fundamentals of Photonics* (2019), on
+    noise in photodetectors.
     """
 
     regions: tuple[Region, ...] = eqx.field(static=True)

@@ -34,8 +34,7 @@ def rayleigh_sommerfeld(
     **Error:** that of the rectangle rule: spectral for fields that are smooth on the
     grid. In single precision, arrays of distances have a phase error of $kz\,\epsilon$;
     floats have none.
-    **Source:** Shen and Wang, *Appl. Opt.* 45, 1102 (2006), doi:10.1364/AO.45.001102,
-    eqs. 1 and 9.
+    **Source:** Shen and Wang, *Appl. Opt.* 45, 1102 (2006), doi:10.1364/AO.45.001102.
     """
     transfer = transfer_function(_transfer, field, distance, wavelength, pitch, pad)
     return convolve(field, transfer)
