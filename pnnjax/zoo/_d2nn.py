@@ -54,7 +54,7 @@ class AbstractDiffractiveNetwork(AbstractExperiment):
     in the paper: there, 200 pixels are 30 mm apart.
     """
 
-    epochs: int = setting(3, "passes through the training images", low=1)
+    epochs: int = setting(2, "passes through the training images", low=1)
     batch_size: int = setting(16, "images a step", low=1)
     images: int = setting(60_000, "how many of them to train with", low=1, high=60_000)
     layers: int = setting(5, "masks", low=1)
@@ -64,7 +64,7 @@ class AbstractDiffractiveNetwork(AbstractExperiment):
     pitch: float = setting(0.4e-3, "of the pixels (m)", low=1e-12)
     spacing: float = setting(9e-3, "of the planes (m)", low=0)
     detector_size: int = setting(6, "pixels on each side of a detector", low=1)
-    detector_spacing: int = setting(14, "pixels from detector to detector", low=1)
+    detector_spacing: int = setting(11, "pixels from detector to detector", low=1)
     balanced: bool = setting(False, "two detectors a class, and their difference")
     learning_rate: float = setting(0.05, "of Adam, falling as a cosine (rad)", low=0)
     scale: float = setting(40.0, "of the softmax over the detectors' shares", low=1e-9)
