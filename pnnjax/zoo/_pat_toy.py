@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +37,7 @@ class PowerLaw(AbstractLayer):
     """A power law whose gain is a parameter."""
 
     gain: Float[Array, ""]
-    facts = Facts()
+    facts: ClassVar[Facts] = Facts()
 
     def __call__(
         self, x: Inexact[Array, "..."], *, key: PRNGKeyArray | None = None
@@ -84,19 +84,21 @@ class PATToy(AbstractStudy):
     reached exactly, from any input, as `gaps` explains.
     """
 
-    name = "pat-toy"
-    summary = "Power laws in series [physics-aware against in-silico gradients]"
-    reference = (
-        "Wright et al., Nature 601, 549 (2022), doi:10.1038/s41586-021-04223-6, "
-        "supplement I.A; the authors' Physics-Aware-Training, example 3"
-    )
-    figure = "relative gap of the physics-aware gradient at the greatest depth"
-    published = 0.1049
-    duration = 5.0
-
     depth: int = setting(20, "applications of the law", low=1, high=20)
     error: float = setting(0.005, "of the model's gain", low=-0.2, high=0.2)
     inputs: int = setting(16, "positive numbers to start from", low=1, high=10_000)
+
+    name: ClassVar[str] = "pat-toy"
+    summary: ClassVar[str] = (
+        "power laws in series; in-silico and physics-aware gradients against the true"
+    )
+    reference: ClassVar[str] = (
+        "Wright et al., Nature 601, 549 (2022), doi:10.1038/s41586-021-04223-6, "
+        "supplement I.A; the authors' Physics-Aware-Training, example 3"
+    )
+    figure: ClassVar[str] = "gap of the physics-aware gradient at the greatest depth"
+    published: ClassVar[float | None] = 0.1049
+    duration: ClassVar[float] = 5.0
 
     def run(
         self, *, seed: int, checkpoint: Path | None, resume: bool, progress: bool
@@ -104,7 +106,7 @@ class PATToy(AbstractStudy):
         del checkpoint, resume, progress  # it takes seconds
         begun = time.perf_counter()
         x = jnp.exp(jax.random.normal(jax.random.key(seed), (self.inputs,)))
-        model = PowerLaw(jnp.asarray(GAIN * (1 + self.error)))
+        model = PowerLaw(gain=jnp.asarray(GAIN * (1 + self.error)))
         found = jax.tree.map(np.asarray, gaps(model, x, self.depth))
         depths = np.arange(1, self.depth + 1)
         return Outcome(
@@ -119,6 +121,8 @@ class PATToy(AbstractStudy):
 
 def draw(depths: Int[np.ndarray, " depth"], found: Gaps) -> "Figure":
     """The gaps against the depth."""
+    from matplotlib.ticker import MaxNLocator
+
     lines: Mapping[str, Any] = {
         "output, in silico": found.forward,
         "gradient, in silico": found.in_silico,
@@ -131,7 +135,7 @@ def draw(depths: Int[np.ndarray, " depth"], found: Gaps) -> "Figure":
             ax.plot(depths, 100 * gap, line, color=color, marker="o", ms=3, label=label)
         ax.set(xlabel="Applications", ylabel="Relative gap to reality (%)")
         ax.grid(True)
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.legend()
     return fig
 
