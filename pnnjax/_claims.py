@@ -103,8 +103,15 @@ def relative_error(
 
 def _cotangents(function, layer, x, y_bar):
     trained, rest = eqx.partition(layer, is_trainable(layer))
-    _, pullback = jax.vjp(lambda t, x: function(eqx.combine(t, rest), x), trained, x)
-    return jax.tree.leaves(pullback(y_bar))
+
+    @eqx.filter_jit
+    def run(trained, rest, x, y_bar):
+        _, pullback = jax.vjp(
+            lambda t, x: function(eqx.combine(t, rest), x), trained, x
+        )
+        return jax.tree.leaves(pullback(y_bar))
+
+    return run(trained, rest, x, y_bar)
 
 
 def _flat(tree: PyTree[Array | None]) -> Float[Array, " n"]:

@@ -1,7 +1,13 @@
 """Strict numbers everywhere: float64, no silent promotion of dtype or rank."""
 
-import jax
-import pytest
+import os
+
+# Set before JAX starts: most of the time of these tests is compilation.
+flags = [os.environ.get("XLA_FLAGS", ""), "--xla_backend_optimization_level=0"]
+os.environ["XLA_FLAGS"] = " ".join(flags).strip()
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
