@@ -85,7 +85,7 @@ class PATToy(AbstractStudy):
     """
 
     depth: int = setting(20, "applications of the law", low=1, high=20)
-    error: float = setting(0.005, "of the model's gain", low=-0.2, high=0.2)
+    error: float = setting(0.005, "of the model's gain, relative", low=-0.2, high=0.2)
     inputs: int = setting(16, "positive numbers to start from", low=1, high=10_000)
 
     name: ClassVar[str] = "pat-toy"
@@ -96,7 +96,7 @@ class PATToy(AbstractStudy):
         "Wright et al., Nature 601, 549 (2022), doi:10.1038/s41586-021-04223-6, "
         "supplement I.A; the authors' Physics-Aware-Training, example 3"
     )
-    figure: ClassVar[str] = "gap of the physics-aware gradient at the greatest depth"
+    figure: ClassVar[str] = "physics-aware gradient gap"
     published: ClassVar[float | None] = 0.1049
     duration: ClassVar[float] = 5.0
 
