@@ -83,6 +83,8 @@ class Plan(NamedTuple):
 
 
 class Test(NamedTuple):
+    """What is evaluated, and on which examples."""
+
     parts: Parts
     key: PRNGKeyArray | None
     metrics: Mapping[str, Callable[[Any, Any], Any]]

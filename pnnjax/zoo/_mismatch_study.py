@@ -194,7 +194,9 @@ class MismatchStudy(AbstractStudy):
 
     def _accuracy(self, network: eqx.nn.Sequential) -> Array:
         digits = self._digits()
-        powers = eqx.filter_jit(jax.vmap(network))(jnp.asarray(digits.test_x))
+        powers = eqx.filter_jit(lambda network, x: jax.vmap(network)(x))(
+            network, jnp.asarray(digits.test_x)
+        )
         return objectives.accuracy(powers, jnp.asarray(digits.test_y))
 
     def _picture(self, errors: np.ndarray, grid: np.ndarray) -> "Figure":
