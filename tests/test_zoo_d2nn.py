@@ -13,7 +13,7 @@ from pnnjax import zoo
 
 NAMES = "mnist-d2nn", "fashion-d2nn"
 SMALL = {"grid": 32, "spacing": 5e-3, "detector_size": 4, "detector_spacing": 6}
-SMALL |= {"magnification": 1, "layers": 2, "images": 300, "epochs": 6}
+SMALL |= {"magnification": 1, "layers": 2, "images": 400, "epochs": 8, "batch_size": 8}
 PRESETS = {}, {"preset": "paper"}, SMALL
 
 

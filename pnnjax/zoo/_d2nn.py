@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -51,7 +50,8 @@ class AbstractDiffractiveNetwork(AbstractExperiment):
 
     The class is the detector that receives the most light. The planes are as far apart
     as lets the steepest light that the pixels diffract cross them from edge to edge, as
-    in the paper: there, 200 pixels are 30 mm apart.
+    in the paper, where 200 pixels across are 30 mm apart. All masks begin flat, so that
+    the seed draws nothing but the order of the images.
     """
 
     epochs: int = setting(2, "passes through the training images", low=1)
@@ -96,12 +96,13 @@ class AbstractDiffractiveNetwork(AbstractExperiment):
 
     def model(self, *, key: PRNGKeyArray) -> eqx.nn.Sequential:
         space = optics.FreeSpace(self.spacing, self.wavelength, self.pitch)
-        masks = [self._mask(own) for own in jax.random.split(key, self.layers)]
+        # Flat at first: random phases learn as well, but scatter the light away.
+        mask = optics.PhaseMask(jnp.zeros((self.grid, self.grid), jnp.float32))
         return eqx.nn.Sequential(
             [
                 Object(self.encoder(), self.grid, self.magnification),
                 space,
-                *[optics.DiffractiveLayer(mask, space) for mask in masks],
+                *[optics.DiffractiveLayer(mask, space) for _ in range(self.layers)],
                 self._detector(),
             ]
         )
@@ -125,11 +126,6 @@ class AbstractDiffractiveNetwork(AbstractExperiment):
             _fields(elements[:-1], data.test_x[0]), self._regions(), label, self.pitch
         )
         return _below(plots.phase_masks(masks, self.pitch), intensity)
-
-    def _mask(self, key: PRNGKeyArray) -> optics.PhaseMask:
-        shape = self.grid, self.grid
-        phase = jax.random.uniform(key, shape, jnp.float32, maxval=2 * np.pi)
-        return optics.PhaseMask(phase)
 
     def _regions(self) -> tuple[tuple[int, int, int, int], ...]:
         n = CLASSES * (2 if self.balanced else 1)
