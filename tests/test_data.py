@@ -307,6 +307,7 @@ def test_idx_is_read_as_specified(folder):
             r"labels.*the label 10",
         ),
     ],
+    ids=lambda value: type(value).__name__,  # compressed bytes hold the time
 )
 def test_damaged_idx_names_the_file(folder, images, labels, message):
     write_mnist(folder, images, labels)
