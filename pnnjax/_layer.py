@@ -86,7 +86,9 @@ class AbstractReciprocalLayer(AbstractLayer):
         """Send light backwards: what leaves the inputs, and the readings on the way."""
 
     @abc.abstractmethod
-    def cotangent(self, overlap: PyTree[Complex[Array, "..."]]) -> "AbstractReciprocalLayer":
+    def cotangent(
+        self, overlap: PyTree[Complex[Array, "..."]]
+    ) -> "AbstractReciprocalLayer":
         r"""The parameters' cotangent from $\sum a\,d$ at each element.
 
         `overlap` has the structure of the readings; $a$ is the forward field, $d$ the
@@ -113,7 +115,9 @@ class AbstractSymmetricLayer(AbstractLayer):
         """The fixed symmetric system $W$, without the elements."""
 
     @abc.abstractmethod
-    def cotangent(self, overlap: PyTree[Complex[Array, "..."]]) -> "AbstractSymmetricLayer":
+    def cotangent(
+        self, overlap: PyTree[Complex[Array, "..."]]
+    ) -> "AbstractSymmetricLayer":
         r"""The parameters' cotangent from $\sum a\,d$ at each element."""
 
 

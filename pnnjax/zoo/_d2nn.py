@@ -96,7 +96,7 @@ class AbstractDiffractiveNetwork(AbstractExperiment):
 
     def model(self, *, key: PRNGKeyArray) -> eqx.nn.Sequential:
         space = optics.FreeSpace(self.spacing, self.wavelength, self.pitch)
-        # Flat at first: random phases learn as well, but scatter the light away.
+        # Random phases learn as well, but scatter three quarters of the light away.
         mask = optics.PhaseMask(jnp.zeros((self.grid, self.grid), jnp.float32))
         return eqx.nn.Sequential(
             [
