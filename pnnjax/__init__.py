@@ -46,6 +46,7 @@ from ._layer import (
     AbstractSymmetricLayer as AbstractSymmetricLayer,
     AbstractWrapper as AbstractWrapper,
     Facts as Facts,
+    output_size as output_size,
     respond as respond,
 )
 from ._physical import Physical as Physical, attach as attach

@@ -163,7 +163,7 @@ Mesh = TypeVar("Mesh", bound=AbstractMesh)
 
 def with_phases(blank: Mesh, phases: Phases, like: np.ndarray) -> Mesh:
     """The mesh of these phases, in the precision of `like`."""
-    dtype = np.finfo(like.dtype).dtype
+    dtype = jax.dtypes.canonicalize_dtype(np.finfo(like.dtype).dtype)
     arrays = tuple(jnp.asarray(phase, dtype) for phase in phases)
     return eqx.tree_at(lambda mesh: (mesh.theta, mesh.phi, mesh.gamma), blank, arrays)
 
