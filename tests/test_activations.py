@@ -107,7 +107,8 @@ def test_passive_and_blind_to_the_phase(name, getkey):
     y = activation(z)
     assert np.all(np.abs(y) <= np.abs(z))
     turned = activation(jnp.exp(jnp.asarray(0.7j)) * z)
-    np.testing.assert_allclose(turned, np.exp(0.7j) * y, rtol=1e-12)
+    # Absolute too: where the modulator blocks, what is left is rounding of the field.
+    np.testing.assert_allclose(turned, np.exp(0.7j) * y, rtol=1e-12, atol=1e-13)
 
 
 class TestElectroOptic:
