@@ -63,6 +63,12 @@ PICTURES = {
     "field": lambda: pnn.plots.field(beam(), 1e-6),
     "domain_coloring": lambda: pnn.plots.domain_coloring(beam(), 1e-6),
     "phase_masks": lambda: pnn.plots.phase_masks(RNG.uniform(0, 7, (3, 8, 8)), 1e-6),
+    "robustness": lambda: pnn.plots.robustness(
+        np.array([0.1, 0.2]),
+        {"one": np.array([[0.9, 0.5], [0.7, 0.3]])},
+        label="Error (rad)",
+        quantity="Accuracy",
+    ),
     "stack": lambda: pnn.plots.stack(jnp.stack([beam()] * 3), CORNERS, 1, 1e-6),
     "cross_section": lambda: pnn.plots.cross_section([space(1e-3)], beam(), 3),
     "confusion_matrix": lambda: pnn.plots.confusion_matrix(
@@ -99,6 +105,14 @@ def test_every_picture_is_tested():
     lines = inspect.getsource(pnn.plots).split()
     public = {name for before, name in zip(lines, lines[1:]) if before == "as"}
     assert {name.rstrip(",") for name in public} == set(PICTURES)
+
+
+def test_robustness_is_the_mean_of_the_runs():
+    (ax,) = PICTURES["robustness"]().axes
+    (line,) = ax.lines
+    np.testing.assert_allclose(line.get_xydata(), [[0.1, 0.8], [0.2, 0.4]])
+    with pytest.raises(ValueError, match="no results"):
+        pnn.plots.robustness(np.ones(2), {}, label="", quantity="")
 
 
 def test_importing_pnnjax_leaves_matplotlib_alone():
