@@ -97,9 +97,8 @@ def test_an_image_that_does_not_fit_is_refused(handwriting):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("name, least", [("mnist-d2nn", 0.94), ("fashion-d2nn", 0.8)])
-def test_the_default_reaches_its_figure(name, least, seed):
+@pytest.mark.parametrize("name, least", [("mnist-d2nn", 0.96), ("fashion-d2nn", 0.86)])
+def test_the_default_reaches_its_figure(name, least):
     experiment = zoo.find(name)()
-    outcome = zoo.run(experiment, seed=seed, progress=False)
+    outcome = zoo.run(experiment, seed=0, progress=False)
     assert outcome.value >= least
