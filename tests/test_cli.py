@@ -15,14 +15,17 @@ from typer.testing import CliRunner
 
 from pnnjax import zoo
 from pnnjax._cli import app
+from pnnjax.zoo import _registry
 from pnnjax.zoo._settings import check
 
 COMMAND = [sys.executable, "-m", "pnnjax"]
 QUICK = ["--set", "epochs=2", "--set", "width=4"]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def registered():
+@pytest.fixture(autouse=True)
+def registered(monkeypatch):
+    """The registry as it was, and two toys that other tests don't see."""
+    monkeypatch.setattr(_registry, "_MODULES", dict(_registry._MODULES))
     zoo.register(Rings.name, "toy_experiment:Rings")
     zoo.register(Seeds.name, "toy_experiment:Seeds")
 
