@@ -3,13 +3,18 @@
 from importlib.metadata import version
 
 from . import (
+    circuits as circuits,
     data as data,
     devices as devices,
     estimators as estimators,
     imperfections as imperfections,
+    integrators as integrators,
     objectives as objectives,
     optics as optics,
+    oscillators as oscillators,
     plots as plots,
+    spins as spins,
+    waves as waves,
     zoo as zoo,
 )
 from ._batch import physical_vjp as physical_vjp
@@ -37,7 +42,9 @@ from ._frozen import Frozen as Frozen, is_trainable as is_trainable
 from ._history import History as History
 from ._layer import (
     AbstractBoundedLayer as AbstractBoundedLayer,
+    AbstractClampableLayer as AbstractClampableLayer,
     AbstractEnergyLayer as AbstractEnergyLayer,
+    AbstractEquilibriumLayer as AbstractEquilibriumLayer,
     AbstractHamiltonianLayer as AbstractHamiltonianLayer,
     AbstractLayer as AbstractLayer,
     AbstractPumpProbeLayer as AbstractPumpProbeLayer,

@@ -3,17 +3,12 @@
 import abc
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 from jaxtyping import Array, Inexact, PRNGKeyArray, PyTree
 
 from ._layer import AbstractLayer, Facts
-
-if TYPE_CHECKING:  # what Equinox asks for, as checkers don't know its own
-    from typing import ClassVar as AbstractClassVar
-else:
-    from equinox import AbstractClassVar
 
 
 class GradientBiasWarning(UserWarning):
@@ -83,7 +78,7 @@ class AbstractEstimator(eqx.Module):
     too: to first order the loss changes by `Re(sum(y_bar * dy))`; `x_bar` likewise.
     """
 
-    claim: AbstractClassVar[Claim]
+    claim: eqx.AbstractVar[Claim]
     conditions: ClassVar[Conditions] = Conditions()
 
     @abc.abstractmethod

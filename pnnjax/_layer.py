@@ -30,6 +30,8 @@ class Facts(NamedTuple):
     """What follows the tunable elements is its own transpose, as free space is."""
     phase_only: bool = False
     """The tunable elements are phase shifters, and nothing else is tunable."""
+    holomorphic: bool = False
+    """Its energy is analytic in the state, which follows complex nudges."""
 
 
 class AbstractLayer(eqx.Module):
@@ -131,31 +133,69 @@ class AbstractPumpProbeLayer(AbstractLayer):
         """The weak `probe` after the medium that the strong `pump` has saturated."""
 
 
-class AbstractEnergyLayer(AbstractLayer):
-    """A system that settles where its energy is least."""
+class AbstractEquilibriumLayer(AbstractLayer):
+    r"""A system that settles into a steady state, from which its output is read.
+
+    The state is a pytree of `"*batch ..."` arrays and the output is `"*batch outputs"`:
+    one row is one example, whose elements all belong to one physical system.
+    """
 
     @abc.abstractmethod
-    def energy(
-        self, state: PyTree[Inexact[Array, "..."]], x: Float[Array, "..."]
-    ) -> Inexact[Array, "..."]:
-        """The energy of each example (J, or dimensionless where the layer says so)."""
+    def initial_state(
+        self, x: Float[Array, "..."], *, key: PRNGKeyArray | None = None
+    ) -> PyTree[Array]:
+        """Where the free relaxation begins; what the relaxations draw is in the state.
 
-    @abc.abstractmethod
-    def initial_state(self, x: Float[Array, "..."]) -> PyTree[Inexact[Array, "..."]]:
-        """Where the free relaxation begins."""
+        With a key, the start and the noise on the way are drawn from it.
+        """
 
     @abc.abstractmethod
     def relax(
         self,
-        state: PyTree[Inexact[Array, "..."]],
+        state: PyTree[Array],
         x: Float[Array, "..."],
         nudge: Inexact[Array, "..."] | None,
-    ) -> PyTree[Inexact[Array, "..."]]:
-        """Settle from `state`; the energy gains `sum(nudge * readout(state))`."""
+    ) -> PyTree[Array]:
+        r"""Settle from `state` under the force $-\sum_i n_i\,\partial y_i/\partial s$.
+
+        `nudge` is $n$, of the shape of the output; a complex one makes a complex state.
+        `None` is the free phase.
+        """
 
     @abc.abstractmethod
-    def readout(self, state: PyTree[Inexact[Array, "..."]]) -> Inexact[Array, "..."]:
+    def readout(self, state: PyTree[Array]) -> Inexact[Array, "..."]:
         """What the output sensors show."""
+
+    @abc.abstractmethod
+    def residual(self, state: PyTree[Array], x: Float[Array, "..."]) -> PyTree[Array]:
+        """The net force on each element of the state: zero where it has settled.
+
+        Where the layer has an energy, this is minus its derivative, less what the
+        constraints on the state take up.
+        """
+
+
+class AbstractEnergyLayer(AbstractEquilibriumLayer):
+    """A system that settles where its energy is least; a nudge adds `sum(n * y)`."""
+
+    @abc.abstractmethod
+    def energy(
+        self, state: PyTree[Array], x: Float[Array, "..."]
+    ) -> Inexact[Array, "..."]:
+        """The energy of each example (J, or dimensionless where the layer says so)."""
+
+
+class AbstractClampableLayer(AbstractEnergyLayer):
+    """An energy layer whose outputs can be held at given values."""
+
+    @abc.abstractmethod
+    def relax_clamped(
+        self,
+        state: PyTree[Array],
+        x: Float[Array, "..."],
+        output: Float[Array, "..."],
+    ) -> PyTree[Array]:
+        """Settle from `state` while the sensors are held at `output`."""
 
 
 class AbstractHamiltonianLayer(AbstractLayer):

@@ -22,6 +22,10 @@ FLOORS = {
     "_physical": 2,
     "_claims": 2,
     "optics": 3,
+    "circuits": 3,
+    "oscillators": 3,
+    "spins": 3,
+    "waves": 3,
     "estimators": 3,
     "objectives": 3,
     "imperfections": 3,
@@ -41,8 +45,18 @@ FLOORS = {
     "__main__": 9,
     "__init__": 9,
 }
-DOMAINS = {"optics"}
-HEAVY = ("matplotlib", "sklearn", "scipy.stats", "rich", "typer", "pooch", "pandas")
+DOMAINS = {"circuits", "optics", "oscillators", "spins", "waves"}
+HEAVY = (
+    "matplotlib",
+    "lineax",
+    "optimistix",
+    "sklearn",
+    "scipy.stats",
+    "rich",
+    "typer",
+    "pooch",
+    "pandas",
+)
 
 
 def room(path: Path) -> str:

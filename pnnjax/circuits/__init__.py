@@ -1,0 +1,1 @@
+"""Currents and voltages: networks of resistors and diodes."""

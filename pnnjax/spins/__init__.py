@@ -1,0 +1,1 @@
+"""Coupled spins: Hopfield networks and Ising machines."""

@@ -1,0 +1,1 @@
+"""Mechanical and acoustic systems."""
