@@ -1,0 +1,144 @@
+"""Ising spins: two-valued, coupled in pairs, each in a field."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Inexact, Int, Shaped
+
+from ._couplings import AbstractCouplings, DenseCouplings, SparseCouplings
+
+AnyArray = jax.Array | np.ndarray
+
+SpinUpdate = Callable[
+    [Float[Array, "m replicas"], Float[Array, "m replicas"], Shaped[Array, "m ..."]],
+    Float[Array, "m replicas"],
+]
+"""`(spins, local_field, draws) -> spins`, of spins that are not coupled."""
+
+
+def ising_energy(
+    spins: Inexact[Array, "*batch n"],
+    couplings: Float[Array, "n n"],
+    field: Float[Array, " n"],
+) -> Inexact[Array, "*batch"]:
+    r"""$E = -\tfrac12 s^\top J s - h^\top s$, dimensionless.
+
+    **Arguments:** `couplings`: $J$, symmetric with an empty diagonal; `field`: $h$.
+    """
+    mean_field = 0.5 * (spins @ couplings.astype(spins.dtype))
+    return -jnp.sum(spins * (mean_field + _lifted(field, spins)), axis=-1)
+
+
+class IsingProblem(eqx.Module):
+    r"""Spins $s_i = \pm1$ with the energy $E = -\tfrac12 s^\top J s - h^\top s$.
+
+    Differentiable in the couplings and the field.
+    """
+
+    couplings: AbstractCouplings
+    field: Float[Array, " n"]
+
+    def __init__(
+        self,
+        couplings: Float[AnyArray, "n n"] | AbstractCouplings,
+        field: Float[AnyArray, " n"] | None = None,
+    ):
+        """`couplings`: $J$, symmetric with an empty diagonal; `field`: $h$, or none.
+
+        **Raises:** `ValueError` naming the culprit, if an entry of $J$ is not finite,
+        not that of its transpose, or on the diagonal and not zero, or if a field is not
+        finite or one is missing. Traced values raise at run time.
+        """
+        if not isinstance(couplings, AbstractCouplings):
+            couplings = DenseCouplings(couplings)
+        self.couplings = couplings
+        self.field = _checked_field(field, couplings)
+
+    @classmethod
+    def from_edges(
+        cls,
+        n: int,
+        edges: Int[AnyArray, "edges 2"],
+        weights: Float[AnyArray, " edges"],
+        field: Float[AnyArray, " n"] | None = None,
+    ) -> "IsingProblem":
+        """Spins few of which are coupled: `edges` names them in pairs, from 0 on.
+
+        The weight of an edge is the coupling of its spins. The edges must be known
+        when the program is built; the weights may be traced.
+
+        **Raises:** `ValueError` naming the edge, if one leaves the `n` spins, joins a
+        spin to itself, is there twice or has no finite weight.
+        """
+        return cls(SparseCouplings(n, edges, weights), field)
+
+    @property
+    def size(self) -> int:
+        """How many spins."""
+        return self.couplings.size
+
+    def local_field(
+        self, spins: Inexact[Array, "*batch n"]
+    ) -> Inexact[Array, "*batch n"]:
+        """$Js + h$: flipping spin $i$ costs the energy $2 s_i (Js + h)_i$."""
+        return self.couplings.product(spins) + _lifted(self.field, spins)
+
+    def energy(self, spins: Inexact[Array, "*batch n"]) -> Inexact[Array, "*batch"]:
+        """The energy of each configuration."""
+        mean_field = 0.5 * self.couplings.product(spins)
+        return -jnp.sum(spins * (mean_field + _lifted(self.field, spins)), axis=-1)
+
+    def sweep(
+        self,
+        spins: Float[Array, "n replicas"],
+        update: SpinUpdate,
+        draws: Shaped[Array, "n ..."],
+    ) -> Float[Array, "n replicas"]:
+        """Give each spin the chance to follow `update` once, replicas side by side.
+
+        Spins that are not coupled to each other move at once, group by group, each in
+        the field that the others have by then: as one after the other.
+
+        **Arguments:** `draws`: a row for each spin, for `update` to use, such as random
+        numbers.
+        """
+
+        def visit(spins: Array, rows: Array) -> tuple[Array, None]:
+            field = self.couplings.rows_product(rows, spins) + self.field[rows, None]
+            moved = update(spins[rows], field, draws[rows])
+            return spins.at[rows].set(moved, unique_indices=True), None
+
+        order, groups = self.couplings.order, self.couplings.groups
+        if max(groups) == 1:
+            return jax.lax.scan(visit, spins, order[:, None])[0]
+        for rows in jnp.split(order, np.cumsum(groups)[:-1]):
+            spins, _ = visit(spins, rows)
+        return spins
+
+
+def _lifted(field: Float[Array, " n"], spins: Inexact[Array, "*batch n"]) -> Array:
+    lead = (1,) * (spins.ndim - 1)
+    return field.astype(spins.dtype).reshape(*lead, -1)
+
+
+def _checked_field(
+    field: Float[AnyArray, " n"] | None, couplings: AbstractCouplings
+) -> Float[Array, " n"]:
+    dtype = jax.eval_shape(couplings.matrix).dtype
+    if field is None:
+        return jnp.zeros(couplings.size, dtype)
+    if field.shape != (couplings.size,):
+        raise ValueError(
+            f"The field has shape {field.shape}, but there are {couplings.size} spins."
+        )
+    if isinstance(field, jax.core.Tracer):
+        message = "The field of each spin must be finite."
+        return eqx.error_if(field, ~jnp.isfinite(field).all(), message)
+    wrong = ~np.isfinite(np.asarray(field))
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        raise ValueError(f"The field of spin {i} is {field[i]}.")
+    return jnp.asarray(field, dtype)
