@@ -32,6 +32,8 @@ class Facts(NamedTuple):
     """The tunable elements are phase shifters, and nothing else is tunable."""
     holomorphic: bool = False
     """Its energy is analytic in the state, which follows complex nudges."""
+    conservative: bool = False
+    """Its forces are the slope of an energy: nudges and responses are symmetric."""
 
 
 class AbstractLayer(eqx.Module):
@@ -168,10 +170,10 @@ class AbstractEquilibriumLayer(AbstractLayer):
 
     @abc.abstractmethod
     def residual(self, state: PyTree[Array], x: Float[Array, "..."]) -> PyTree[Array]:
-        """The net force on each element of the state: zero where it has settled.
+        r"""The net force on each element of the state: zero where it has settled.
 
-        Where the layer has an energy, this is minus its derivative, less what the
-        constraints on the state take up.
+        Where the layer has an energy, this is $F = -\partial E/\partial s$; where
+        the state has bounds, what they leave of it: $\operatorname{clip}(s + F) - s$.
         """
 
 
