@@ -99,6 +99,15 @@ ESTIMATORS = {
     "in-situ-toggled": lambda layer: pnn.estimators.InSituBackprop(toggled=True),
     "fully-forward": lambda layer: pnn.estimators.FullyForward(),
     "optical-backprop": lambda layer: pnn.estimators.OpticalBackprop(),
+    "implicit": lambda layer: pnn.estimators.ImplicitDifferentiation(),
+    "ep": lambda layer: pnn.estimators.EquilibriumPropagation(0.05),
+    "ep-one-sided": lambda layer: pnn.estimators.EquilibriumPropagation(0.05, False),
+    "ep-random-sign": lambda layer: pnn.estimators.RandomSignEP(0.05),
+    "ep-holomorphic": lambda layer: pnn.estimators.HolomorphicEP(0.2, 4),
+    "ep-vector-field": lambda layer: pnn.estimators.VectorFieldEP(0.05),
+    "frequency": lambda layer: pnn.estimators.FrequencyPropagation(0.05),
+    "coupled": lambda layer: pnn.estimators.CoupledLearning(1e-4),
+    "contrastive-hebbian": lambda layer: pnn.estimators.ContrastiveHebbian(),
 }
 
 
