@@ -2,6 +2,7 @@
 
 import abc
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -21,6 +22,8 @@ class AbstractCoupling(eqx.Module):
     """The shape of the layer below, in one example."""
     above: eqx.AbstractVar[tuple[int, ...]]
     """The shape of the layer above, in one example."""
+    holomorphic: ClassVar[bool] = True
+    r"""Whether $\Phi$ is analytic in both states: with a maximum, it is not."""
 
     @abc.abstractmethod
     def interaction(
