@@ -1,4 +1,4 @@
-"""What every imperfection is, and the wrapper for those that act on parameters."""
+"""What every imperfection is, and the wrappers: of parameters, and of signals."""
 
 import abc
 import operator
@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Inexact, PRNGKeyArray, PyTree
 
 from .._estimator import facts_of
 from .._frozen import Frozen, is_trainable
-from .._layer import AbstractWrapper, Facts, respond
+from .._layer import AbstractLayer, AbstractWrapper, Facts, respond
 
 Number = float | Float[Array, ""]
 """A setting of an imperfection. It is never trained; as an array, `vmap` sweeps it."""
@@ -112,6 +112,55 @@ class ImperfectParameters(AbstractWrapper):
         keys = split_key(key, len(parameters))
         triples = zip(parameters, self.hidden.value, keys, strict=True)
         return join([imperfection.alter(*triple) for triple in triples])
+
+
+class AbstractSignalImperfection(AbstractImperfection):
+    """An imperfection of what goes into a layer, or of what comes out."""
+
+    @abc.abstractmethod
+    def before(
+        self, x: Inexact[Array, "..."], key: PRNGKeyArray | None
+    ) -> Inexact[Array, "..."]:
+        """What reaches the layer."""
+
+    @abc.abstractmethod
+    def after(
+        self, y: Inexact[Array, "..."], key: PRNGKeyArray | None
+    ) -> Inexact[Array, "..."]:
+        """What is seen of the layer's output."""
+
+    @abc.abstractmethod
+    def facts(self, inside: Facts) -> Facts:
+        """What is still true of a layer of which `inside` was."""
+
+    def __call__(
+        self, layer: Any, *, key: PRNGKeyArray | None = None
+    ) -> "ImperfectSignals":
+        return ImperfectSignals(layer, self)
+
+
+class ImperfectSignals(AbstractLayer):
+    """A layer between imperfections of its input and of its output."""
+
+    layer: Any
+    imperfection: Frozen[AbstractSignalImperfection]
+    facts: Facts = eqx.field(static=True)
+
+    def __init__(self, layer: Any, imperfection: AbstractSignalImperfection):
+        self.layer = layer
+        self.imperfection = Frozen(imperfection)
+        self.facts = imperfection.facts(Facts(**facts_of(layer)))
+
+    def __call__(
+        self,
+        x: Inexact[Array, "..."],
+        *,
+        key: PRNGKeyArray | None = None,
+    ) -> Inexact[Array, "..."]:
+        imperfection = self.imperfection.value
+        before, inside, after = split_key(key, 3)
+        y = respond(self.layer, imperfection.before(x, before), inside)
+        return imperfection.after(y, after)
 
 
 def split_key(key: PRNGKeyArray | None, number: int) -> list[PRNGKeyArray | None]:

@@ -1,17 +1,14 @@
 """Finite resolution of parameters, and of the signals in and out."""
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact, PRNGKeyArray
 
-from .._frozen import Frozen
-from .._layer import AbstractLayer, Facts, respond
+from .._layer import Facts
 from ._imperfection import (
-    AbstractImperfection,
     AbstractParameterImperfection,
+    AbstractSignalImperfection,
     Number,
     Where,
 )
@@ -67,7 +64,7 @@ class Quantize(AbstractParameterImperfection):
         return quantize(parameter, self.bits, self.low, self.high)
 
 
-class DAC(AbstractImperfection):
+class DAC(AbstractSignalImperfection):
     """A digital-to-analog converter (DAC) before the layer: its input is quantized."""
 
     bits: int = eqx.field(static=True)
@@ -77,13 +74,21 @@ class DAC(AbstractImperfection):
     def __check_init__(self):
         _check(self.bits, self.low, self.high)
 
-    def __call__(
-        self, layer: Any, *, key: PRNGKeyArray | None = None
-    ) -> "QuantizedInput":
-        return QuantizedInput(layer, self)
+    def before(
+        self, x: Inexact[Array, "..."], key: PRNGKeyArray | None
+    ) -> Inexact[Array, "..."]:
+        return quantize(x, self.bits, self.low, self.high)
+
+    def after(
+        self, y: Inexact[Array, "..."], key: PRNGKeyArray | None
+    ) -> Inexact[Array, "..."]:
+        return y
+
+    def facts(self, inside: Facts) -> Facts:
+        return Facts()
 
 
-class ADC(AbstractImperfection):
+class ADC(AbstractSignalImperfection):
     """An analog-to-digital converter (ADC) after the layer: its output is quantized."""
 
     bits: int = eqx.field(static=True)
@@ -93,53 +98,18 @@ class ADC(AbstractImperfection):
     def __check_init__(self):
         _check(self.bits, self.low, self.high)
 
-    def __call__(
-        self, layer: Any, *, key: PRNGKeyArray | None = None
-    ) -> "QuantizedOutput":
-        return QuantizedOutput(layer, self)
-
-
-class QuantizedInput(AbstractLayer):
-    """A layer behind a digital-to-analog converter; it is linear no more."""
-
-    layer: Any
-    converter: Frozen[DAC]
-    facts = Facts()
-
-    def __init__(self, layer: Any, converter: DAC):
-        self.layer = layer
-        self.converter = Frozen(converter)
-
-    def __call__(
-        self,
-        x: Inexact[Array, "..."],
-        *,
-        key: PRNGKeyArray | None = None,
+    def before(
+        self, x: Inexact[Array, "..."], key: PRNGKeyArray | None
     ) -> Inexact[Array, "..."]:
-        dac = self.converter.value
-        return respond(self.layer, quantize(x, dac.bits, dac.low, dac.high), key)
+        return x
 
-
-class QuantizedOutput(AbstractLayer):
-    """A layer before an analog-to-digital converter; it is linear no more."""
-
-    layer: Any
-    converter: Frozen[ADC]
-    facts = Facts()
-
-    def __init__(self, layer: Any, converter: ADC):
-        self.layer = layer
-        self.converter = Frozen(converter)
-
-    def __call__(
-        self,
-        x: Inexact[Array, "..."],
-        *,
-        key: PRNGKeyArray | None = None,
+    def after(
+        self, y: Inexact[Array, "..."], key: PRNGKeyArray | None
     ) -> Inexact[Array, "..."]:
-        adc = self.converter.value
-        y = respond(self.layer, x, key)
-        return quantize(y, adc.bits, adc.low, adc.high)
+        return quantize(y, self.bits, self.low, self.high)
+
+    def facts(self, inside: Facts) -> Facts:
+        return Facts()
 
 
 def _check(bits: int, low: Number, high: Number) -> None:

@@ -1,16 +1,12 @@
 """Shot noise: light is detected in photons."""
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact, PRNGKeyArray
 
-from .._estimator import facts_of
-from .._frozen import Frozen
-from .._layer import AbstractLayer, Facts, respond
-from ._imperfection import AbstractImperfection, Number, positive, split_key
+from .._layer import Facts
+from ._imperfection import AbstractSignalImperfection, Number, positive
 
 _PLANCK_TIMES_LIGHT = 6.62607015e-34 * 299792458  # J m, exact in the SI
 _MANY = 1e4  # photons from where a Gaussian stands for the Poisson distribution
@@ -43,7 +39,7 @@ def shot_noise(
     return power + noise / scale
 
 
-class ShotNoise(AbstractImperfection):
+class ShotNoise(AbstractSignalImperfection):
     r"""Detection of the output powers in photons; none without a key.
 
     A power $P$ (W) gives $N = \eta P T \lambda / (h c)$ photoelectrons on average.
@@ -70,39 +66,21 @@ class ShotNoise(AbstractImperfection):
         photons = self.integration_time * (self.wavelength / _PLANCK_TIMES_LIGHT)
         return self.quantum_efficiency * photons
 
-    def __call__(
-        self, layer: Any, *, key: PRNGKeyArray | None = None
-    ) -> "PhotonCounting":
-        return PhotonCounting(layer, self)
+    def before(
+        self, x: Inexact[Array, "..."], key: PRNGKeyArray | None
+    ) -> Inexact[Array, "..."]:
+        return x
 
-
-class PhotonCounting(AbstractLayer):
-    """A layer whose output powers are counted in photons."""
-
-    layer: Any
-    noise: Frozen[ShotNoise]
-    facts: Facts = eqx.field(static=True)
-
-    def __init__(self, layer: Any, noise: ShotNoise):
-        self.layer = layer
-        self.noise = Frozen(noise)
-        inside = Facts(**facts_of(layer))
-        self.facts = inside._replace(lossless=False, time_reversible=False)
-
-    def __call__(
-        self,
-        x: Inexact[Array, "..."],
-        *,
-        key: PRNGKeyArray | None = None,
-    ) -> Float[Array, "..."]:
-        inner, own = split_key(key, 2)
-        power = respond(self.layer, x, inner)
-        if jnp.iscomplexobj(power):
+    def after(
+        self, y: Inexact[Array, "..."], key: PRNGKeyArray | None
+    ) -> Inexact[Array, "..."]:
+        if jnp.iscomplexobj(y):
             raise TypeError(
-                "`ShotNoise` acts on detected powers (W), and "
-                f"{type(self.layer).__name__} gives complex fields: detect them first, "
-                "with `pnn.optics.Intensity` at the end of the stack."
+                "`ShotNoise` acts on detected powers (W), and this layer gives complex "
+                "fields: detect them first, with `pnn.optics.Intensity` at the end of "
+                "the stack."
             )
-        if own is None:
-            return power
-        return shot_noise(power, self.noise.value.photons_per_watt, own)
+        return y if key is None else shot_noise(y, self.photons_per_watt, key)
+
+    def facts(self, inside: Facts) -> Facts:
+        return inside._replace(lossless=False, time_reversible=False)
