@@ -90,6 +90,15 @@ LAYERS = {
     "saturable": lambda key: (pnn.optics.SaturableAbsorber(10.0), field(key, 5, 4)),
     "mod-relu": lambda key: (pnn.optics.ModReLU(4), field(key, 5, 4)),
     "intensity": lambda key: (pnn.optics.Intensity(), field(key, 5, 4)),
+    "kuramoto": lambda key: (
+        pnn.oscillators.Kuramoto(
+            (3, 4, 2),
+            key=key,
+            scale=0.5,
+            relaxation=pnn.integrators.UntilSettled(1e-13, 1e-13),
+        ),
+        jax.random.normal(key, (3, 3)),
+    ),
 }
 
 ESTIMATORS = {

@@ -205,10 +205,9 @@ class Kuramoto(AbstractClampableLayer):
     ) -> Phases:
         """Each read oscillator is held at the nearer of the two phases of its output.
 
-        **Raises:** at run time, if an output is beyond [-1, 1].
+        An output beyond 1 or -1, which no cosine reaches, is pulled as far as it goes.
         """
-        wide = (output < -1) | (output > 1)
-        output = eqx.error_if(output, wide, "An output is a cosine: within [-1, 1].")
+        output = jnp.clip(output, -1.0, 1.0)
         free, read = jnp.split(state[-1], [state[-1].shape[-1] - self.outputs], axis=-1)
         side = jnp.where(jnp.sin(read - self.reference) < 0, -1.0, 1.0)
         phase = self.reference + side.astype(output.dtype) * jnp.arccos(output)
