@@ -59,24 +59,30 @@ class Physical(AbstractLayer):
 
 def attach(
     model: PyTree,
-    estimator: AbstractEstimator,
+    estimator: AbstractEstimator | Callable[[AbstractLayer], AbstractEstimator],
     where: Callable[[AbstractLayer], bool] = lambda layer: True,
 ) -> PyTree:
     """`model` with `estimator` on every layer that supports it and that `where` picks.
 
-    A layer that already is in a `Physical` is left as it is.
+    Where each layer has its own (a device of its own, say), `estimator` is a function
+    that makes it from the layer. A layer that already is in a `Physical` is left as it
+    is.
 
     **Raises:** `ValueError` if there is no such layer.
     """
-    found = []
+    found, refused = [], set()
 
     def wrap(node: Any) -> Any:
         if isinstance(node, Physical) or not isinstance(node, AbstractLayer):
             return node
-        if where(node) and not unmet(estimator, innermost(node)):
-            found.append(node)
-            return Physical(node, estimator)
-        return descend(node)
+        if not where(node):
+            return descend(node)
+        own = estimator if isinstance(estimator, AbstractEstimator) else estimator(node)
+        if unmet(own, innermost(node)):
+            refused.add(type(own))
+            return descend(node)
+        found.append(node)
+        return Physical(node, own)
 
     def descend(tree: Any) -> Any:
         return jax.tree.map(
@@ -87,9 +93,15 @@ def attach(
 
     attached = wrap(model) if isinstance(model, AbstractLayer) else descend(model)
     if not found:
+        if isinstance(estimator, AbstractEstimator):
+            refused.add(type(estimator))
+        rules = " or ".join(
+            f"`{rule.__name__}` (it needs a `{rule.conditions.capability.__name__}`)"
+            for rule in refused
+        )
         raise ValueError(
-            f"`{_name(estimator)}` supports no layer of this model that `where` picks: "
-            f"it needs a `{estimator.conditions.capability.__name__}`."
+            "No layer of this model that `where` picks is supported by "
+            f"{rules or 'any estimator'}."
         )
     return attached
 

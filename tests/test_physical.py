@@ -277,8 +277,19 @@ def test_attach_reaches_every_layer_that_supports_the_rule(getkey):
     assert isinstance(few.layers[0], pnn.Physical)
     x = field(getkey(), 3, 4)
     same(attached(x[0]), model(x[0]))
-    with pytest.raises(ValueError, match="supports no layer"):
+    with pytest.raises(ValueError, match="No layer .* `AbstractSymmetricLayer`"):
         pnn.attach(eqx.nn.MLP(2, 2, 2, 1, key=getkey()), pnn.estimators.FullyForward())
+
+
+def test_attach_can_make_each_layer_its_own_rule(getkey):
+    layers = [pnn.optics.MZIMesh(4, key=getkey()) for _ in range(2)]
+
+    def with_its_device(layer):
+        return pnn.estimators.PhysicsAware(lambda model, x, key: layer(x) * 2)
+
+    model = pnn.attach(eqx.nn.Sequential(layers), with_its_device)
+    x = field(getkey(), 4)
+    np.testing.assert_allclose(model(x), 4 * layers[1](layers[0](x)), rtol=1e-12)
 
 
 def test_frozen_and_estimator_numbers_are_not_trainable(getkey):

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Inexact, PRNGKeyArray, PyTree
 
@@ -123,16 +124,17 @@ class InSituBackprop(AbstractEstimator):
         if detector is None or key is None:
             return jax.tree.unflatten(structure, [leaf.power for leaf in leaves])
         readings_added = jnp.sum(weight**2)
+        sizes = [leaf.power.size for leaf in leaves]
+        # One draw for all taps: each draw is a function of its own to compile.
+        unit = jax.random.normal(key, (sum(sizes),), leaves[0].power.dtype)
+        units = jnp.split(unit, np.cumsum(sizes)[:-1])
 
-        def noisy(reading, key):
+        def noisy(reading, unit):
             variance = detector.power_variance(reading.squared, readings_added)
-            unit = jax.random.normal(key, reading.power.shape, reading.power.dtype)
-            return reading.power + jnp.sqrt(variance / self.repeats) * unit
+            deviation = jnp.sqrt(variance / self.repeats)
+            return reading.power + deviation * unit.reshape(deviation.shape)
 
-        keys = jax.random.split(key, len(leaves))
-        return jax.tree.unflatten(
-            structure, [noisy(leaf, own) for leaf, own in zip(leaves, keys)]
-        )
+        return jax.tree.unflatten(structure, list(map(noisy, leaves, units)))
 
 
 class _Reading(NamedTuple):
