@@ -26,6 +26,7 @@ from ._claims import (
     relative_error as relative_error,
 )
 from ._diagnose import NonFiniteError as NonFiniteError
+from ._equilibrium import free_residual as free_residual
 from ._estimator import (
     AbstractEstimator as AbstractEstimator,
     Biased as Biased,

@@ -303,6 +303,16 @@ def test_what_does_not_settle_is_an_error_that_says_so(getkey):
         jax.block_until_ready(eqx.filter_jit(layer)(x))
 
 
+def test_residual_tells_how_well_the_state_has_settled(getkey):
+    layer, x = springs(getkey(), relaxation=FixedSteps(1, 1))
+    after = []
+    for steps in (1, 30, 300):
+        longer = eqx.tree_at(lambda s: s.relaxation, layer, FixedSteps(steps, 1))
+        after.append(pnn.free_residual(longer, x))
+    assert after[0].shape == (4,)
+    assert jnp.all(after[1] < after[0]) and jnp.all(after[2] < 1e-10)
+
+
 @pytest.mark.parametrize("counts", [(0, 1), (1, 0), (-1, 5)])
 def test_a_relaxation_has_steps(counts):
     with pytest.raises(ValueError, match="at least one step"):

@@ -16,6 +16,7 @@ FLOORS = {
     "integrators": 1,
     "_types": 1,
     "_layer": 2,
+    "_equilibrium": 2,
     "_estimator": 2,
     "_frozen": 2,
     "_batch": 2,
