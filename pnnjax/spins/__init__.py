@@ -18,6 +18,7 @@ from ._hopfield_couplings import (
     DenseCoupling as DenseCoupling,
 )
 from ._ising import IsingProblem as IsingProblem, ising_energy as ising_energy
+from ._ising_machine import IsingMachine as IsingMachine
 from ._pooling import (
     AbstractPooling as AbstractPooling,
     AveragePool as AveragePool,
