@@ -6,6 +6,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
+from jax.core import Tracer
 from jaxtyping import Array, Float, Inexact, Int, Shaped
 
 from ._couplings import AbstractCouplings, DenseCouplings, SparseCouplings
@@ -106,17 +108,29 @@ class IsingProblem(eqx.Module):
         numbers.
         """
 
-        def visit(spins: Array, rows: Array) -> tuple[Array, None]:
-            field = self.couplings.rows_product(rows, spins) + self.field[rows, None]
-            moved = update(spins[rows], field, draws[rows])
-            return spins.at[rows].set(moved, unique_indices=True), None
+        couplings, order = self.couplings.in_groups()
+        if couplings is not self.couplings:
+            problem, order = self.in_groups()
+            moved = problem.sweep(spins[order], update, draws[order])
+            return moved[jnp.argsort(order)]
 
-        order, groups = self.couplings.order, self.couplings.groups
-        if max(groups) == 1:
-            return jax.lax.scan(visit, spins, order[:, None])[0]
-        for rows in jnp.split(order, np.cumsum(groups)[:-1]):
-            spins, _ = visit(spins, rows)
-        return spins
+        def move(spins: Array, product: Array, start: Array) -> Array:
+            count = spins.shape[0]
+            field = lax.dynamic_slice_in_dim(self.field, start, count)
+            own = lax.dynamic_slice_in_dim(draws, start, count)
+            return update(spins, product + _lifted(field, spins.T).T, own)
+
+        return self.couplings.visit(spins, move)
+
+    def in_groups(self) -> tuple["IsingProblem", Int[Array, " n"]]:
+        """The same problem with its spins in the order in which a sweep visits them.
+
+        **Returns:** it, and that order: its spin `i` is the one that was `order[i]`.
+        Many sweeps are faster there.
+        """
+        couplings, order = self.couplings.in_groups()
+        where = lambda problem: (problem.couplings, problem.field)  # noqa: E731
+        return eqx.tree_at(where, self, (couplings, self.field[order])), order
 
 
 def _lifted(field: Float[Array, " n"], spins: Inexact[Array, "*batch n"]) -> Array:
@@ -134,7 +148,7 @@ def _checked_field(
         raise ValueError(
             f"The field has shape {field.shape}, but there are {couplings.size} spins."
         )
-    if isinstance(field, jax.core.Tracer):
+    if isinstance(field, Tracer):
         message = "The field of each spin must be finite."
         return eqx.error_if(field, ~jnp.isfinite(field).all(), message)
     wrong = ~np.isfinite(np.asarray(field))

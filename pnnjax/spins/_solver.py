@@ -3,6 +3,7 @@
 import abc
 
 import equinox as eqx
+import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._ising import IsingProblem
@@ -27,3 +28,23 @@ class AbstractIsingSolver(eqx.Module):
 
         **Arguments:** `start`: the spins to begin with; without it they are drawn.
         """
+
+
+def starting_spins(
+    problem: IsingProblem,
+    replicas: int,
+    start: Float[Array, "replicas n"] | None,
+    key: PRNGKeyArray,
+) -> Float[Array, "replicas n"]:
+    """`start`, or spins drawn from `key`.
+
+    **Raises:** `ValueError` for no replica, or for a start of another shape.
+    """
+    shape = (replicas, problem.size)
+    if replicas < 1:
+        raise ValueError(f"There must be at least one replica, not {replicas}.")
+    if start is None:
+        return jax.random.rademacher(key, shape, problem.field.dtype)
+    if start.shape != shape:
+        raise ValueError(f"`start` has shape {start.shape}, not {shape}.")
+    return start.astype(problem.field.dtype)
