@@ -71,9 +71,8 @@ class DeepResistiveNetwork(AbstractBoundedLayer, AbstractClampableLayer):
         r"""Layers of `sizes`, inputs first; `key` draws the conductances.
 
         **Arguments:** `input_gain`, `gain`: $a_0$ and $a$. `scale`: behind $n$ sources
-        or nodes, conductances begin uniform in $\pm$`scale`$/\sqrt n$, then moved into
-        `window`, which is what can be built; by default half of them are zero. Current
-        sources begin at zero.
+        or nodes, conductances begin uniform in 0 to `scale`$/\sqrt n$, then moved into
+        `window`, which is what can be built. Current sources begin at zero.
         **Raises:** `ValueError` if a layer is empty, or there is but one; if a gain or
         the scale is not positive, or the window no range of conductances.
         """
@@ -81,7 +80,7 @@ class DeepResistiveNetwork(AbstractBoundedLayer, AbstractClampableLayer):
         counts = [2 * sizes[0], *sizes[1:-1]]
         keys = jax.random.split(key, len(counts))
         self.conductance = tuple(
-            _within(scale / math.sqrt(n) * _uniform(own, (n, m)), window)
+            _within(scale / math.sqrt(n) * jax.random.uniform(own, (n, m)), window)
             for own, n, m in zip(keys, counts, sizes[1:], strict=True)
         )
         self.current = tuple(jnp.zeros(m) for m in sizes[1:])
@@ -182,7 +181,7 @@ class DeepResistiveNetwork(AbstractBoundedLayer, AbstractClampableLayer):
         loads = [jnp.sum(g, 0) for g in conductance]
         for layer, g in enumerate(conductance[1:]):
             loads[layer] += jnp.sum(g, 1)
-        return _Circuit(conductance, injected, loads, self.gain)
+        return _Circuit(conductance, injected, _checked(loads, conductance), self.gain)
 
 
 class _Circuit(NamedTuple):
@@ -219,12 +218,26 @@ def _from_before(circuit: _Circuit, state: Sequence[Array], layer: int) -> Array
     return inflow + circuit.gain * (state[layer - 1] @ circuit.conductance[layer])
 
 
+def _checked(loads: list[Array], conductance: tuple[Array, ...]) -> list[Array]:
+    """The loads, if the circuit can be built and leaves no voltage undetermined."""
+    messages = [
+        f"`conductance[{layer}]` holds a negative value or NaN: `project` moves "
+        "conductances into the window that can be built."
+        for layer in range(len(loads))
+    ] + [
+        f"A node of layer {layer} of the free ones floats: all its conductances are "
+        "zero. Give `window` a lower end above zero."
+        for layer in range(len(loads))
+    ]
+    faults = [~jnp.all(g >= 0) for g in conductance]
+    faults += [~jnp.all(load > 0) for load in loads]
+    fault = jnp.stack(faults)
+    first = eqx.branched_error_if(loads[0], fault.any(), jnp.argmax(fault), messages)
+    return [first, *loads[1:]]
+
+
 def _spread(row: Array, like: Array) -> Array:
     return jnp.broadcast_to(row, like.shape)
-
-
-def _uniform(key: PRNGKeyArray, shape: tuple[int, int]) -> Array:
-    return jax.random.uniform(key, shape, minval=-1, maxval=1)
 
 
 def _within(conductance: Array, window: tuple[float, float]) -> Array:
