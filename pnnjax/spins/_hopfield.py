@@ -55,7 +55,7 @@ class HopfieldNetwork(AbstractClampableLayer):
         - `layers`: the sizes from the input to the output, between which `key` draws
             dense couplings; or the couplings themselves, without a key.
         - `rate`: above 0; at most 1, or the energy may rise.
-        - `asynchronous`: every other layer moves, from the first one on, then the rest
+        - `asynchronous`: every other layer moves, then the rest, the output among them,
             sees it and moves. The energy then never rises. Otherwise all move at once,
             which may end in a cycle of two states at a `rate` near 1.
 
@@ -148,7 +148,10 @@ class HopfieldNetwork(AbstractClampableLayer):
         count = len(moves)
         groups = [range(count)]
         if self.asynchronous:
-            groups = [range(0, count, 2), range(1, count, 2)]
+            # The layer below a convolution after the one above: both then need the
+            # same convolution, which is made once.
+            last = (count - 1) % 2
+            groups = [range(1 - last, count, 2), range(last, count, 2)]
 
         def step(state):
             for group in groups:
