@@ -1,5 +1,6 @@
 """Data sets, and encoders that turn them into light."""
 
+from ._cifar10 import cifar10 as cifar10
 from ._circles import circles as circles
 from ._dataset import (
     Dataset as Dataset,

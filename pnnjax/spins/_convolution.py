@@ -71,7 +71,7 @@ class ConvolutionalCoupling(AbstractCoupling):
         _check(kernel.shape, tuple(below), padding, pool.window)
         self.kernel = kernel
         self.bias = bias
-        self.below = tuple(below)
+        self.below = below
         self.padding = padding
         self.pool = pool
 
