@@ -7,12 +7,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Bool, Float, Inexact, PRNGKeyArray
 
 from .._layer import AbstractClampableLayer, Facts
 from ..integrators import AbstractRelaxation, UntilSettled
-from ._xy import checked_coupling, mutual, quadratures, torques
+from ._xy import checked_coupling, pull_on, quadratures, sweep, torque
 
 Phases = tuple[Inexact[Array, "*batch _"], ...]
 """Of the free oscillators (rad), group by group."""
@@ -31,7 +30,7 @@ class Kuramoto(AbstractClampableLayer):
     stay symmetric, whatever an optimizer does.
 
     **Error:** every step lowers the energy, whatever the couplings become, since the
-    friction $\gamma_i$ follows a bound of the curvature; see `rate`.
+    friction $\gamma_i$ follows a bound of the energy's curvature: see `rate`.
     **Source:** Wang, Wanjura, Marquardt, *Neuromorph. Comput. Eng.* (2024),
     doi:10.1088/2634-4386/ad9b7f.
     """
@@ -75,9 +74,10 @@ class Kuramoto(AbstractClampableLayer):
         - `scale`: the couplings begin normal, of variance `scale**2` over how many the
             oscillator has from below; `pinning`: the field begins with this strength,
             towards phase zero.
-        - `rate`: a step turns each oscillator by this times its torque over
-            $2\sum_j|W_{ij}| + |h_i|$, a bound of how the energy curves there ($h$
-            includes the inputs' pull). Below 2, every step is downhill.
+        - `rate`: in a step, one group after the other turns by this times its torque
+            over $|p_i| + 2\sum_j|L_{ij}|$: the pull of the field and the other groups,
+            and the couplings in its own. The energy can't curve more, so below 2 every
+            step is downhill.
         - `start`, `scatter`: oscillators start at `start`; with a key, uniformly within
             `scatter` of it.
 
@@ -193,9 +193,14 @@ class Kuramoto(AbstractClampableLayer):
         x: Float[Array, "*batch inputs"],  # rad
         nudge: Inexact[Array, "*batch outputs"] | None,
     ) -> Phases:
-        if nudge is not None and jnp.iscomplexobj(nudge):
-            state = tuple(_as_complex(phases) for phases in state)
-        return self._settle(state, x, nudge, held=0)
+        drive = self._drive(x)
+        if nudge is not None:
+            # The output is a cosine too, so nudging it is one more field.
+            toward = math.cos(self.reference), math.sin(self.reference)
+            field = jnp.stack([side * nudge for side in toward], axis=-2)
+            drive = [d.astype(nudge.dtype) for d in drive]
+            drive[-1] = drive[-1].at[..., -self.outputs :].add(-field)
+        return self._settle(state, drive, nudged=nudge is not None)
 
     def relax_clamped(
         self,
@@ -213,7 +218,8 @@ class Kuramoto(AbstractClampableLayer):
         phase = self.reference + side.astype(output.dtype) * jnp.arccos(output)
         turns = jnp.round((read - phase) / (2 * math.pi))
         last = jnp.concatenate([free, phase + 2 * math.pi * turns], axis=-1)
-        return self._settle((*state[:-1], last), x, None, held=self.outputs)
+        state = (*state[:-1], last)
+        return self._settle(state, self._drive(x), nudged=True, held=self.outputs)
 
     def readout(self, state: Phases) -> Inexact[Array, "*batch outputs"]:
         return jnp.cos(state[-1][..., -self.outputs :] - self.reference)
@@ -224,12 +230,10 @@ class Kuramoto(AbstractClampableLayer):
         x: Float[Array, "*batch inputs"],  # rad
     ) -> Inexact[Array, "*batch"]:
         """In the unit of the couplings; what the inputs share is left out."""
-        dtype = state[0].dtype
-        z = [quadratures(phases) for phases in state]
-        pulls = mutual(z, *self._matrices(dtype))
+        z, drive, matrices = self._parts(state, x)
         terms = [
-            -jnp.sum(own * (drive.astype(dtype) + 0.5 * pull), axis=(-2, -1))
-            for own, drive, pull in zip(z, self._drive(x), pulls)
+            -jnp.sum(own * (drive[i] + 0.5 * pull_on(i, z, *matrices)), axis=(-2, -1))
+            for i, own in enumerate(z)
         ]
         return jnp.sum(jnp.stack(terms), axis=0)
 
@@ -238,27 +242,26 @@ class Kuramoto(AbstractClampableLayer):
         state: Phases,
         x: Float[Array, "*batch inputs"],  # rad
     ) -> Phases:
-        dtype = state[0].dtype
-        drive = [field.astype(dtype) for field in self._drive(x)]
-        return torques(state, drive, *self._matrices(dtype))
+        z, drive, matrices = self._parts(state, x)
+        return tuple(
+            torque(own, drive[i] + pull_on(i, z, *matrices)) for i, own in enumerate(z)
+        )
 
-    def _settle(self, state, x, nudge, held):
-        dtype = state[0].dtype
-        matrices = self._matrices(dtype)
-        drive = self._drive(x)
-        moves = [m.astype(dtype) for m in self._mobilities(drive, nudge, held)]
-        drive = [field.astype(dtype) for field in drive]
-        push = None if nudge is None else nudge.astype(dtype)
+    def _settle(self, state, drive, *, nudged, held=0):
+        complex_ = [a for a in (state[0], drive[0]) if jnp.iscomplexobj(a)]
+        dtype = (*complex_, drive[0])[0].dtype
+        state = tuple(phases.astype(dtype) for phases in state)
+        drive, matrices = [d.astype(dtype) for d in drive], self._matrices(dtype)
 
         def step(phases):
-            forces = torques(phases, drive, *matrices)
-            if push is not None:
-                read = phases[-1][..., -self.outputs :]
-                tilt = push * jnp.sin(read - self.reference)
-                forces = (*forces[:-1], _add_last(forces[-1], tilt))
-            return tuple(p + m * f for p, m, f in zip(phases, moves, forces))
+            return sweep(phases, drive, *matrices, self.rate, held)
 
-        return self.relaxation(step, state, nudged=nudge is not None or held > 0)
+        return self.relaxation(step, state, nudged=nudged)
+
+    def _parts(self, state, x):
+        z = [quadratures(phases) for phases in state]
+        drive = [field.astype(z[0].dtype) for field in self._drive(x)]
+        return z, drive, self._matrices(z[0].dtype)
 
     def _drive(self, x):
         """The field at each group; that of the held oscillators is fixed too."""
@@ -269,23 +272,6 @@ class Kuramoto(AbstractClampableLayer):
             for field, shape in zip(self.field, shapes)
         ]
         return [fields[0] + from_inputs, *fields[1:]]
-
-    def _mobilities(self, drive, nudge, held):
-        r"""`rate` over $2\sum_j|W_{ij}| + |h_i|$, which the curvature never exceeds."""
-        upward, within = lax.stop_gradient(self._matrices(drive[0].dtype))
-        ones = [jnp.ones_like(field[..., 0, :]) for field in drive]
-        size = jax.tree.map(jnp.abs, (upward, within))
-        bounds = [
-            jnp.hypot(field[..., 0, :], field[..., 1, :]) + 2 * neighbors
-            for field, neighbors in zip(lax.stop_gradient(drive), mutual(ones, *size))
-        ]
-        if nudge is not None:
-            bounds[-1] = _add_last(bounds[-1], jnp.abs(lax.stop_gradient(nudge)))
-        moves = [
-            jnp.where(b > 0, self.rate / jnp.where(b > 0, b, 1), 0) for b in bounds
-        ]
-        moves[-1] = moves[-1].at[..., moves[-1].shape[-1] - held :].set(0)
-        return moves
 
     def _matrices(self, dtype: Any):
         """The couplings from group to group, and the symmetric ones within each."""
@@ -299,18 +285,6 @@ class Kuramoto(AbstractClampableLayer):
         halves = [None if half is None else jnp.triu(half, 1) for half in lateral]
         within = [None if h is None else (h + h.T).astype(dtype) for h in halves]
         return [matrix.astype(dtype) for matrix in couplings], within
-
-
-def _add_last(values, more):
-    """`more` added to the last ones of `values`."""
-    before = values.shape[-1] - more.shape[-1]
-    return values.at[..., before:].add(more)
-
-
-def _as_complex(phases):
-    if jnp.iscomplexobj(phases):
-        return phases
-    return lax.complex(phases, jnp.zeros_like(phases))
 
 
 def _blocks(matrix, inputs):

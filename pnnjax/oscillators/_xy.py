@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Bool, Float, Inexact, Num
 
 
@@ -35,39 +36,60 @@ def xy_torque(
     r"""$-\partial E/\partial\phi_i$ of `xy_energy`."""
     z = quadratures(phases)
     field = jnp.broadcast_to(field.astype(z.dtype), z.shape)
-    return _torque(z, z @ coupling.astype(z.dtype) + field)
+    return torque(z, z @ coupling.astype(z.dtype) + field)
 
 
-def mutual(
+def pull_on(
+    group: int,
     z: Sequence[Inexact[Array, "..."]],
     upward: Sequence[Inexact[Array, "_ _"]],
     within: Sequence[Inexact[Array, "_ _"] | None],
-) -> list[Inexact[Array, "..."]]:
-    r"""$\sum_j W_{ij} z_j$ over the free oscillators, group by group.
+) -> Inexact[Array, "*batch 2 n"]:
+    r"""$\sum_j W_{ij} z_j$ over the free oscillators, for those of one group.
 
-    **Arguments:** `upward`: the couplings from the inputs to the first group (not used
-    here), from that to the second, and so on; `within`: those inside each group.
+    **Arguments:** `z`: the quadratures, group by group; `upward`: the couplings from
+    the inputs to the first group (not used here), from that to the second, and so on;
+    `within`: those inside each group.
     """
-    pulls = [
-        jnp.zeros_like(own) if matrix is None else own @ matrix
-        for own, matrix in zip(z, within)
-    ]
-    for group, matrix in enumerate(upward[1:]):
-        pulls[group] = pulls[group] + z[group + 1] @ matrix.T
-        pulls[group + 1] = pulls[group + 1] + z[group] @ matrix
-    return pulls
+    matrix = within[group]
+    pull = jnp.zeros_like(z[group]) if matrix is None else z[group] @ matrix
+    if group > 0:
+        pull = pull + z[group - 1] @ upward[group]
+    if group + 1 < len(z):
+        pull = pull + z[group + 1] @ upward[group + 1].T
+    return pull
 
 
-def torques(
+def sweep(
     phases: Sequence[Inexact[Array, "*batch _"]],  # rad
     drive: Sequence[Inexact[Array, "*batch 2 _"]],
     upward: Sequence[Inexact[Array, "_ _"]],
     within: Sequence[Inexact[Array, "_ _"] | None],
+    rate: float,
+    held: int,
 ) -> tuple[Inexact[Array, "*batch _"], ...]:
-    """`xy_torque`, where the couplings are those of groups, as `mutual` takes them."""
-    z = [quadratures(group) for group in phases]
-    pulls = mutual(z, upward, within)
-    return tuple(_torque(own, d + p) for own, d, p in zip(z, drive, pulls))
+    """One group after the other turns; the last `held` oscillators stay.
+
+    See `Kuramoto` for `rate`; the groups and matrices are as `pull_on` takes them.
+    """
+    phases, z = list(phases), [quadratures(group) for group in phases]
+    for group, matrix in enumerate(within):
+        pull = drive[group] + pull_on(group, z, upward, within)
+        bound = _curvature(z[group], pull, matrix)
+        move = jnp.where(bound > 0, rate / jnp.where(bound > 0, bound, 1), 0)
+        if group + 1 == len(phases) and held:
+            move = move.at[..., -held:].set(0)
+        step = move.astype(pull.dtype) * torque(z[group], pull)
+        phases[group] = phases[group] + step
+        z[group] = quadratures(phases[group])
+    return tuple(phases)
+
+
+def torque(
+    z: Inexact[Array, "*batch 2 n"], pull: Inexact[Array, "*batch 2 n"]
+) -> Inexact[Array, "*batch n"]:
+    """What turns oscillators of these quadratures in the field `pull`."""
+    return pull[..., 1, :] * z[..., 0, :] - pull[..., 0, :] * z[..., 1, :]
 
 
 def checked_coupling(
@@ -105,5 +127,15 @@ def _refuse(matrix, bad, why):
         )
 
 
-def _torque(z, pull):
-    return pull[..., 1, :] * z[..., 0, :] - pull[..., 0, :] * z[..., 1, :]
+def _curvature(z, pull, within):
+    r"""A bound of how the energy curves: $|p|$, where the others in the group rest.
+
+    Those turn too, and may come to pull against where they pull now.
+    """
+    z, pull = lax.stop_gradient((z.real, pull.real))
+    if within is None:
+        return jnp.sqrt(jnp.sum(pull**2, axis=-2))
+    within = lax.stop_gradient(within.real)
+    outside = jnp.sqrt(jnp.sum((pull - z @ within) ** 2, axis=-2))
+    inside = 2 * jnp.sum(jnp.abs(within), axis=0)
+    return outside + jnp.broadcast_to(inside, outside.shape)
