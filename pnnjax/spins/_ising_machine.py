@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from .._layer import AbstractBoundedLayer, AbstractEnergyLayer, Facts
 from ._ising import IsingProblem
 
-Layers = tuple[Float[Array, "*batch _"], ...]
+Layers = tuple[Float[Array, "*#batch _"], ...]
 """An array for each layer of spins, from the first hidden one to the outputs."""
 Couplings = tuple[Float[Array, "_ _"], ...]
 """Those of each layer with the next one."""
@@ -22,7 +22,7 @@ Couplings = tuple[Float[Array, "_ _"], ...]
 
 def layered_energy(
     spins: Layers, fields: Layers, couplings: Couplings
-) -> Float[Array, "*batch"]:
+) -> Float[Array, "*#batch"]:
     r"""$E = -\sum_l s_l^\top J_l s_{l+1} - \sum_l h_l\cdot s_l$, dimensionless."""
     feeds = [s @ j for s, j in zip(spins[:-1], couplings, strict=True)]
     pairs = zip([*feeds, *fields], [*spins[1:], *spins], strict=True)
@@ -32,7 +32,7 @@ def layered_energy(
 
 def layer_field(
     layer: int, spins: Layers, fields: Layers, couplings: Couplings
-) -> Float[Array, "*batch _"]:
+) -> Float[Array, "*#batch _"]:
     """What acts on the spins of a layer: their own fields and both neighbors'."""
     total = fields[layer]
     if layer > 0:
