@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.flatten_util import ravel_pytree
 from scipy.optimize import minimize
 
 import pnnjax as pnn
@@ -150,7 +151,7 @@ def test_a_bounded_minimizer_finds_the_same_voltages(gain, getkey):
     net = network(getkey(), (3, 4, 3, 2), gain=gain, input_gain=2.0)
     x = jax.random.normal(getkey(), (3,))
     state = settled(net, x)
-    flat, unravel = jax.flatten_util.ravel_pytree(state)
+    flat, unravel = ravel_pytree(state)
     both = jax.jit(jax.value_and_grad(lambda flat: net.energy(unravel(flat), x)))
     up, down = (0, None), (None, 0)
     bounds = 2 * [up] + 2 * [down] + 2 * [up] + [down] + 2 * [(None, None)]
