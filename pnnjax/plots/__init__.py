@@ -3,10 +3,13 @@
 from ._confusion_matrix import confusion_matrix as confusion_matrix
 from ._cross_section import cross_section as cross_section
 from ._decision_regions import decision_regions as decision_regions
+from ._energy_descent import energy_descent as energy_descent
+from ._feature_maps import feature_maps as feature_maps
 from ._field import domain_coloring as domain_coloring, field as field
 from ._gradient_alignment import gradient_alignment as gradient_alignment
 from ._learning_curve import learning_curve as learning_curve
 from ._mesh import mesh as mesh
+from ._node_voltages import node_voltages as node_voltages
 from ._phase_masks import phase_masks as phase_masks
 from ._robustness import robustness as robustness
 from ._stack import stack as stack

@@ -6,12 +6,32 @@ from ._activation import (
     Sigmoid as Sigmoid,
     Tanh as Tanh,
 )
+from ._associative_memory import (
+    AssociativeMemory as AssociativeMemory,
+    capacity_curve as capacity_curve,
+    corrupt as corrupt,
+    critical_load as critical_load,
+    hebbian as hebbian,
+    mean_field_overlap as mean_field_overlap,
+    overlap as overlap,
+    pseudo_inverse as pseudo_inverse,
+    zero_temperature as zero_temperature,
+)
+from ._asymmetric import AsymmetricNetwork as AsymmetricNetwork
+from ._cavity_memory import (
+    CavityAssociativeMemory as CavityAssociativeMemory,
+    EncodedMemory as EncodedMemory,
+    confocal_couplings as confocal_couplings,
+    steepest_descent as steepest_descent,
+)
+from ._coherent_ising import CoherentIsing as CoherentIsing
 from ._convolution import ConvolutionalCoupling as ConvolutionalCoupling
 from ._couplings import (
     AbstractCouplings as AbstractCouplings,
     DenseCouplings as DenseCouplings,
     SparseCouplings as SparseCouplings,
 )
+from ._fully_connected import FullyConnectedHopfield as FullyConnectedHopfield
 from ._hopfield import HopfieldNetwork as HopfieldNetwork
 from ._hopfield_couplings import (
     AbstractCoupling as AbstractCoupling,
@@ -25,4 +45,17 @@ from ._pooling import (
     MaxPool as MaxPool,
     SoftmaxPool as SoftmaxPool,
 )
+from ._probabilistic_bits import (
+    AbstractBit as AbstractBit,
+    IdealBit as IdealBit,
+    ProbabilisticBits as ProbabilisticBits,
+    TunnelJunction as TunnelJunction,
+)
 from ._solver import AbstractIsingSolver as AbstractIsingSolver
+from ._spatial_photonic_ising import (
+    Camera as Camera,
+    MattisSum as MattisSum,
+    SpatialPhotonicIsing as SpatialPhotonicIsing,
+    mattis_brightness as mattis_brightness,
+    mattis_sum as mattis_sum,
+)
