@@ -5,12 +5,13 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from .._estimator import AbstractEstimator, Biased, Claim, Conditions, PhysicalCost
+from .._estimator import Biased, Claim, Conditions, PhysicalCost
 from .._layer import AbstractClampableLayer
-from ._phases import energy_cotangents, free_phase, settling_cost
+from ._phases import energy_cotangents, settling_cost
+from ._settling import AbstractSettling
 
 
-class ContrastiveHebbian(AbstractEstimator):
+class ContrastiveHebbian(AbstractSettling):
     r"""Compares the free state with one whose outputs are held at the target.
 
     $$\bar\theta = \partial_\theta E(s_C) - \partial_\theta E(s_F), \qquad
@@ -28,11 +29,6 @@ class ContrastiveHebbian(AbstractEstimator):
 
     claim: ClassVar[Claim] = Biased(min_cosine=0.2)
     conditions: ClassVar[Conditions] = Conditions(AbstractClampableLayer)
-
-    def forward(
-        self, layer: Any, x: Float[Array, "..."], *, key: PRNGKeyArray | None
-    ) -> tuple[Float[Array, "..."], PyTree[Array]]:
-        return free_phase(layer, x, key)
 
     def backward(
         self,

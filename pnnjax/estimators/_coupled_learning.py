@@ -4,12 +4,13 @@ from typing import Any, ClassVar
 
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from .._estimator import AbstractEstimator, Biased, Claim, Conditions, PhysicalCost
+from .._estimator import Biased, Claim, Conditions, PhysicalCost
 from .._layer import AbstractClampableLayer
-from ._phases import direction, energy_cotangents, free_phase, settling_cost, strength
+from ._phases import direction, energy_cotangents, settling_cost, strength
+from ._settling import AbstractSettling
 
 
-class CoupledLearning(AbstractEstimator):
+class CoupledLearning(AbstractSettling):
     r"""Compares the free state with one in which the outputs are held.
 
     The outputs are moved by `eta` against the error and held there,
@@ -37,11 +38,6 @@ class CoupledLearning(AbstractEstimator):
 
     def __init__(self, eta: float | Array = 0.01):
         self.eta = strength(eta, "eta")
-
-    def forward(
-        self, layer: Any, x: Float[Array, "..."], *, key: PRNGKeyArray | None
-    ) -> tuple[Float[Array, "..."], PyTree[Array]]:
-        return free_phase(layer, x, key)
 
     def backward(
         self,

@@ -5,12 +5,13 @@ from typing import Any, ClassVar
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from .._estimator import AbstractEstimator, Claim, Conditions, Order, PhysicalCost
+from .._estimator import Claim, Conditions, Order, PhysicalCost
 from .._layer import AbstractEnergyLayer
-from ._phases import direction, energy_cotangents, free_phase, settling_cost, strength
+from ._phases import direction, energy_cotangents, settling_cost, strength
+from ._settling import AbstractSettling
 
 
-class EquilibriumPropagation(AbstractEstimator):
+class EquilibriumPropagation(AbstractSettling):
     r"""The energy's derivative at nudged equilibria, compared.
 
     With $s_b$ the state that settles when the energy gains $b\,\bar y\cdot y(s)$,
@@ -42,11 +43,6 @@ class EquilibriumPropagation(AbstractEstimator):
     @property
     def claim(self) -> Claim:
         return Order(2 if self.centered else 1, in_="beta")
-
-    def forward(
-        self, layer: Any, x: Float[Array, "..."], *, key: PRNGKeyArray | None
-    ) -> tuple[Float[Array, "..."], PyTree[Array]]:
-        return free_phase(layer, x, key)
 
     def backward(
         self,

@@ -9,12 +9,13 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from .._estimator import AbstractEstimator, Claim, Conditions, Order, PhysicalCost
+from .._estimator import Claim, Conditions, Order, PhysicalCost
 from .._layer import AbstractEnergyLayer
-from ._phases import direction, free_phase, settling_cost, strength
+from ._phases import direction, settling_cost, strength
+from ._settling import AbstractSettling
 
 
-class FrequencyPropagation(AbstractEstimator):
+class FrequencyPropagation(AbstractSettling):
     r"""The product of the state's coefficients at two frequencies.
 
     The input is constant, the error oscillates: the nudge is
@@ -50,11 +51,6 @@ class FrequencyPropagation(AbstractEstimator):
             )
         self.beta = strength(beta, "beta")
         self.points = points
-
-    def forward(
-        self, layer: Any, x: Float[Array, "..."], *, key: PRNGKeyArray | None
-    ) -> tuple[Float[Array, "..."], PyTree[Array]]:
-        return free_phase(layer, x, key)
 
     def backward(
         self,

@@ -9,12 +9,13 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Complex, Float, PRNGKeyArray, PyTree
 
-from .._estimator import AbstractEstimator, Claim, Conditions, Order, PhysicalCost
+from .._estimator import Claim, Conditions, Order, PhysicalCost
 from .._layer import AbstractEnergyLayer
-from ._phases import direction, energy_cotangents, free_phase, settling_cost, strength
+from ._phases import direction, energy_cotangents, settling_cost, strength
+from ._settling import AbstractSettling
 
 
-class HolomorphicEP(AbstractEstimator):
+class HolomorphicEP(AbstractSettling):
     r"""The first Fourier coefficient of the energy's derivative on a circle of nudges.
 
     With $\beta_k = \beta e^{2\pi i k/N}$ and $s_k$ the complex state that settles under
@@ -57,11 +58,6 @@ class HolomorphicEP(AbstractEstimator):
     @property
     def claim(self) -> Claim:
         return Order(self.points, in_="beta")
-
-    def forward(
-        self, layer: Any, x: Float[Array, "..."], *, key: PRNGKeyArray | None
-    ) -> tuple[Float[Array, "..."], PyTree[Array]]:
-        return free_phase(layer, x, key)
 
     def backward(
         self,

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from .._estimator import AbstractEstimator, Claim, Conditions, Exact, PhysicalCost
+from .._estimator import Claim, Conditions, Exact, PhysicalCost
 from .._layer import AbstractEquilibriumLayer
 from ._autodiff import model_flops
-from ._phases import free_phase
+from ._settling import AbstractSettling
 
 
-class ImplicitDifferentiation(AbstractEstimator):
+class ImplicitDifferentiation(AbstractSettling):
     r"""The reference for every rule that compares equilibria.
 
     Where the force $F(s, \theta, x)$ is zero,
@@ -36,11 +36,6 @@ class ImplicitDifferentiation(AbstractEstimator):
 
     dense_up_to: int = eqx.field(static=True, default=512)
     rtol: float = eqx.field(static=True, default=1e-6)
-
-    def forward(
-        self, layer: Any, x: Float[Array, "..."], *, key: PRNGKeyArray | None
-    ) -> tuple[Float[Array, "..."], PyTree[Array]]:
-        return free_phase(layer, x, key)
 
     def backward(
         self,

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
-from jaxtyping import Array, Float, Inexact, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Inexact, PyTree
 
 from .._estimator import PhysicalCost
 
@@ -24,14 +24,6 @@ def strength(value: float | Array, name: str) -> Float[Array, "..."]:
             f"must be finite and not 0, not {value}."
         )
     return array
-
-
-def free_phase(
-    layer: Any, x: Float[Array, "..."], key: PRNGKeyArray | None
-) -> tuple[Float[Array, "..."], PyTree[Array]]:
-    """What the sensors show once the layer has settled on its own, and the state."""
-    state = layer.relax(layer.initial_state(x, key=key), x, None)
-    return layer.readout(state), state
 
 
 def direction(

@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from .._estimator import AbstractEstimator, Claim, Conditions, Order, PhysicalCost
+from .._estimator import Claim, Conditions, Order, PhysicalCost
 from .._layer import AbstractEnergyLayer
-from ._phases import direction, energy_cotangents, free_phase, settling_cost, strength
+from ._phases import direction, energy_cotangents, settling_cost, strength
+from ._settling import AbstractSettling
 
 
-class RandomSignEP(AbstractEstimator):
+class RandomSignEP(AbstractSettling):
     r"""One-sided equilibrium propagation whose sign of $\beta$ is drawn anew.
 
     Each gradient has the one-sided bias, of order $\beta$; over many signs its odd part
@@ -33,11 +34,6 @@ class RandomSignEP(AbstractEstimator):
 
     def __init__(self, beta: float | Array = 0.1):
         self.beta = strength(beta, "beta")
-
-    def forward(
-        self, layer: Any, x: Float[Array, "..."], *, key: PRNGKeyArray | None
-    ) -> tuple[Float[Array, "..."], PyTree[Array]]:
-        return free_phase(layer, x, key)
 
     def backward(
         self,

@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from .._estimator import AbstractEstimator, Claim, Conditions, Order, PhysicalCost
+from .._estimator import Claim, Conditions, Order, PhysicalCost
 from .._layer import AbstractEquilibriumLayer
-from ._phases import direction, free_phase, settling_cost, strength
+from ._phases import direction, settling_cost, strength
+from ._settling import AbstractSettling
 
 
-class VectorFieldEP(AbstractEstimator):
+class VectorFieldEP(AbstractSettling):
     r"""The force's derivative at the free state, times how far the nudges moved it.
 
     With the force $F(s, \theta) = 0$ at the free state $s_0$ and $s_{\pm\beta}$ settled
@@ -43,11 +44,6 @@ class VectorFieldEP(AbstractEstimator):
 
     def __init__(self, beta: float | Array = 0.1):
         self.beta = strength(beta, "beta")
-
-    def forward(
-        self, layer: Any, x: Float[Array, "..."], *, key: PRNGKeyArray | None
-    ) -> tuple[Float[Array, "..."], PyTree[Array]]:
-        return free_phase(layer, x, key)
 
     def backward(
         self,

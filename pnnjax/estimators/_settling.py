@@ -1,0 +1,17 @@
+"""What the rules that compare settled states have in common: their first phase."""
+
+from typing import Any
+
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from .._estimator import AbstractEstimator
+
+
+class AbstractSettling(AbstractEstimator):
+    """A rule whose forward run is the free relaxation, and which keeps its state."""
+
+    def forward(
+        self, layer: Any, x: Float[Array, "..."], *, key: PRNGKeyArray | None
+    ) -> tuple[Float[Array, "..."], PyTree[Array]]:
+        state = layer.relax(layer.initial_state(x, key=key), x, None)
+        return layer.readout(state), state
