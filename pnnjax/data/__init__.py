@@ -21,7 +21,18 @@ from ._encoders import (
     with_reference as with_reference,
 )
 from ._fashion_mnist import fashion_mnist as fashion_mnist
+from ._gset import (
+    Graph as Graph,
+    gset as gset,
+    gset_names as gset_names,
+    read_graph as read_graph,
+)
 from ._iris import iris as iris
+from ._ising_instances import (
+    IsingInstances as IsingInstances,
+    dense_maxcut as dense_maxcut,
+    dense_spin_glass as dense_spin_glass,
+)
 from ._mnist import mnist as mnist
 from ._moons import moons as moons
 from ._vowels import FORMANT_TRACK as FORMANT_TRACK, vowels as vowels
