@@ -49,6 +49,8 @@ def diffractive(key):
     return pnn.optics.DiffractiveLayer(mask, space)
 
 
+SETTLED = pnn.integrators.UntilSettled(1e-13, 1e-13)
+
 LAYERS = {
     "matrix": lambda key: (Matrix(field(key, 3, 4)), field(key, 5, 4)),
     "tanh": lambda key: (
@@ -98,6 +100,12 @@ LAYERS = {
             relaxation=pnn.integrators.UntilSettled(1e-13, 1e-13),
         ),
         jax.random.normal(key, (3, 3)),
+    ),
+    "deep-resistive": lambda key: (
+        pnn.circuits.DeepResistiveNetwork(
+            (2, 3, 2), key=key, gain=2.0, relaxation=SETTLED
+        ),
+        jax.random.normal(key, (3, 2)),
     ),
 }
 

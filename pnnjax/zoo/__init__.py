@@ -18,9 +18,15 @@ from ._settings import (
     setting as setting,
 )
 
+register(
+    "associative-memory", "pnnjax.zoo._associative_memory:AssociativeMemoryStudy"
+)
 register("digits-mesh", "pnnjax.zoo._digits_mesh:DigitsMesh")
+register("fashion-conv-ep", "pnnjax.zoo._fashion_conv_ep:FashionConvEP")
 register("fashion-d2nn", "pnnjax.zoo._fashion_d2nn:FashionD2NN")
 register("mnist-d2nn", "pnnjax.zoo._mnist_d2nn:MnistD2NN")
+register("mnist-ep", "pnnjax.zoo._mnist_ep:MnistEP")
+register("mnist-drn", "pnnjax.zoo._mnist_drn:MnistDRN")
 register("mismatch-study", "pnnjax.zoo._mismatch_study:MismatchStudy")
 register("moons-insitu", "pnnjax.zoo._moons_insitu:MoonsInSitu")
 register("pat-toy", "pnnjax.zoo._pat_toy:PATToy")
