@@ -9,8 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._ising import IsingProblem
-from ._probabilistic_bits import initial_spins
-from ._solver import AbstractIsingSolver
+from ._solver import AbstractIsingSolver, starting_spins
 
 
 def amplitude_control(
@@ -132,7 +131,7 @@ class CoherentIsing(AbstractIsingSolver):
     ) -> Oscillators:
         """How the oscillators end, and the best spins on the way."""
         start_key, key = jax.random.split(key)
-        spins = initial_spins(problem, start_key, replicas, start)
+        spins = starting_spins(problem, replicas, start, start_key)
         # The vacuum's fluctuations, far below the target.
         size = 1e-3 * jax.random.uniform(key, (replicas, problem.size + 1), spins.dtype)
         reference = jnp.ones_like(spins[:, :1])

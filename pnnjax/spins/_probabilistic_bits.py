@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._ising import IsingProblem
-from ._solver import AbstractIsingSolver
+from ._solver import AbstractIsingSolver, starting_spins
 
 
 class AbstractBit(eqx.Module):
@@ -147,8 +147,8 @@ class ProbabilisticBits(AbstractIsingSolver):
 
     The input is $I_i = \sum_j J_{ij} m_j + h_i$ and $r$ is uniform in $(-1, 1)$. Bits
     that are not coupled are read at once, group by group: Gibbs sampling, whose
-    configurations become those of the Boltzmann distribution at $\beta$. The machine
-    ends at the last configuration, or, if it is annealed, near the best one.
+    configurations become those of the Boltzmann distribution at $\beta$, whatever
+    memory the bits have.
 
     **Source:** Camsari et al., *Phys. Rev. X* 7, 031014 (2017),
     doi:10.1103/PhysRevX.7.031014; Borders et al., *Nature* 573, 390 (2019),
@@ -188,15 +188,17 @@ class ProbabilisticBits(AbstractIsingSolver):
         start: Float[Array, "replicas n"] | None = None,
     ) -> Float[Array, "replicas n"]:
         start_key, key = jax.random.split(key)
-        begin = initial_spins(problem, start_key, replicas, start)
+        begin = starting_spins(problem, replicas, start, start_key)
+        grouped, order = problem.in_groups()
 
         def sweep(spins: Array, now: tuple[Array, Array]) -> tuple[Array, None]:
             beta, own = now
-            return self.sweep(problem, spins, beta, key=own), None
+            return self.sweep(grouped, spins, beta, key=own), None
 
         betas = jnp.linspace(self.first, self.last, self.sweeps, dtype=begin.dtype)
         keys = jax.random.split(key, self.sweeps)
-        return jax.lax.scan(sweep, begin.T, (betas, keys))[0].T
+        end, _ = jax.lax.scan(sweep, begin.T[order], (betas, keys))
+        return end[jnp.argsort(order)].T
 
     def sweep(
         self,
@@ -213,28 +215,6 @@ class ProbabilisticBits(AbstractIsingSolver):
 
         draws = jax.random.uniform(key, spins.shape, spins.dtype, -1, 1)
         return problem.sweep(spins, update, draws)
-
-
-def initial_spins(
-    problem: IsingProblem,
-    key: PRNGKeyArray,
-    replicas: int,
-    start: Float[Array, "replicas n"] | None,
-) -> Float[Array, "replicas n"]:
-    """`start`, or spins drawn at random.
-
-    **Raises:** `ValueError` for less than one replica, or a start of another shape; at
-    run time, if a spin of it is neither +1 nor -1.
-    """
-    shape = (replicas, problem.size)
-    if replicas < 1:
-        raise ValueError(f"There must be at least one replica, not {replicas}.")
-    if start is None:
-        return jax.random.rademacher(key, shape, problem.field.dtype)
-    if start.shape != shape:
-        raise ValueError(f"`start` must have shape {shape}, not {start.shape}.")
-    start = start.astype(problem.field.dtype)
-    return eqx.error_if(start, start**2 != 1, "Spins are +1 or -1.")
 
 
 def _draw(mean: Float[Array, "..."], draw: Float[Array, "..."]) -> Array:

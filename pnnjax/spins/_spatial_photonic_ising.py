@@ -6,10 +6,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ._ising import IsingProblem
-from ._probabilistic_bits import initial_spins
-from ._solver import AbstractIsingSolver
+from ._solver import AbstractIsingSolver, starting_spins
 
 _PLANCK_TIMES_LIGHT = 6.62607015e-34 * 299792458  # J m, exact in the SI
+_REFINEMENTS = 50
 
 
 def mattis_brightness(
@@ -100,9 +100,9 @@ class Camera(eqx.Module):
 class MattisSum(eqx.Module):
     r"""An Ising problem as a weighted sum of Mattis magnets.
 
-    $E = c - \tfrac12 \sum_k w_k |\sum_i \xi^k_i s_i|^2$: the eigenvectors of $J$ as the
-    modulator can show them, $|\xi| \le 1$. If there is a field, one more spin, the
-    first, stands for it.
+    $E = c - \tfrac12 \sum_k w_k |\sum_i \xi^k_i s_i|^2$ with amplitudes that the
+    modulator can show, $|\xi| \le 1$. The first spin is one more, always +1: its
+    couplings are the field.
     """
 
     weights: Float[Array, " rank"]
@@ -116,29 +116,37 @@ class MattisSum(eqx.Module):
 
 
 def mattis_sum(problem: IsingProblem, rank: int | None = None) -> MattisSum:
-    r"""The eigen-decomposition of a problem, its field included.
+    r"""A problem of $n$ spins, its field included, as `rank` Mattis magnets.
 
-    **Arguments:** `rank`: how many eigenvectors are kept, those of the greatest
-    $|\lambda|$; all, if none is given. One in a problem of $n$ spins, for its
-    field, comes on top: there are $n + 1$ in all.
+    They are the eigenvectors of the greatest $|\lambda|$ of $J + D$. The diagonal $D$
+    is the same energy for all configurations, and is chosen so that few suffice: it
+    becomes that of its own best approximation, over and over. All $n + 1$ eigenvectors
+    of $J$ itself are taken if no rank is given.
+
     **Raises:** `ValueError` for a rank below one or above $n + 1$.
-    **Error:** at most $\tfrac12(n + 1)$ times the greatest $|\lambda|$ left out.
+    **Error:** for a rank that is too low, at most $\tfrac12(n + 1)$ times the greatest
+    $|\lambda|$ left out.
     """
     size = problem.size + 1
-    rank = size if rank is None else rank
-    if not 1 <= rank <= size:
+    if rank is not None and not 1 <= rank <= size:
         raise ValueError(f"The rank is in 1 to {size}, not {rank}.")
     field = problem.field[None]
     corner = jnp.zeros_like(field[:, :1])
     top = jnp.concatenate([corner, field], axis=1)
     below = jnp.concatenate([field.T, problem.couplings.matrix()], axis=1)
-    values, vectors = jnp.linalg.eigh(jnp.concatenate([top, below]))
-    kept = jnp.argsort(-jnp.abs(values))[:rank]
-    modes = vectors[:, kept].T
-    peaks = jnp.max(jnp.abs(modes), axis=-1)
-    # The matrix has no diagonal; what is left of it has one.
-    diagonal = jnp.sum(values[kept]) / 2
-    return MattisSum(values[kept] * peaks**2, modes / peaks[:, None], diagonal)
+    matrix = jnp.concatenate([top, below])
+    diagonal = jnp.zeros_like(matrix[0])
+    if rank is not None:
+
+        def refine(_: Array, diagonal: Array) -> Array:
+            values, vectors = _largest(matrix + jnp.diag(diagonal), rank)
+            return jnp.sum(values * vectors**2, axis=1)
+
+        diagonal = jax.lax.fori_loop(0, _REFINEMENTS, refine, diagonal)
+    values, vectors = _largest(matrix + jnp.diag(diagonal), rank or size)
+    peaks = jnp.max(jnp.abs(vectors), axis=0)
+    constant = jnp.sum(diagonal) / 2
+    return MattisSum(values * peaks**2, (vectors / peaks[None]).T, constant)
 
 
 class SpatialPhotonicIsing(AbstractIsingSolver):
@@ -202,7 +210,7 @@ class SpatialPhotonicIsing(AbstractIsingSolver):
         start: Float[Array, "replicas n"] | None = None,
     ) -> Float[Array, "replicas n"]:
         start_key, look_key, key = jax.random.split(key, 3)
-        spins = initial_spins(problem, start_key, replicas, start)
+        spins = starting_spins(problem, replicas, start, start_key)
         magnets = mattis_sum(problem, self.rank)
         shown = jnp.concatenate([jnp.ones_like(spins[:, :1]), spins], axis=1)
         energy = self._look(magnets, shown @ magnets.amplitudes.T, look_key)
@@ -251,3 +259,10 @@ class SpatialPhotonicIsing(AbstractIsingSolver):
         state = shown, shown @ magnets.amplitudes.T, energy
         (shown, _, energy), _ = jax.lax.scan(attempt, state, turns)
         return shown, energy
+
+
+def _largest(matrix: Array, rank: int) -> tuple[Array, Array]:
+    """Eigenvalues of the greatest magnitude, and their eigenvectors as columns."""
+    values, vectors = jnp.linalg.eigh(matrix)
+    kept = jnp.argsort(-jnp.abs(values))[:rank]
+    return values[kept], vectors[:, kept]
