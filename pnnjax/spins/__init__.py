@@ -39,6 +39,13 @@ from ._hopfield_couplings import (
 )
 from ._ising import IsingProblem as IsingProblem, ising_energy as ising_energy
 from ._ising_machine import IsingMachine as IsingMachine
+from ._maxcut import (
+    AbstractGraph as AbstractGraph,
+    Cut as Cut,
+    cut_value as cut_value,
+    maxcut as maxcut,
+    maxcut_problem as maxcut_problem,
+)
 from ._pooling import (
     AbstractPooling as AbstractPooling,
     AveragePool as AveragePool,
@@ -50,6 +57,17 @@ from ._probabilistic_bits import (
     IdealBit as IdealBit,
     ProbabilisticBits as ProbabilisticBits,
     TunnelJunction as TunnelJunction,
+)
+from ._simulated_annealing import (
+    SimulatedAnnealing as SimulatedAnnealing,
+    anneal as anneal,
+    field_scale as field_scale,
+    metropolis as metropolis,
+)
+from ._simulated_bifurcation import (
+    SimulatedBifurcation as SimulatedBifurcation,
+    bifurcation_energy as bifurcation_energy,
+    bifurcation_step as bifurcation_step,
 )
 from ._solver import AbstractIsingSolver as AbstractIsingSolver
 from ._spatial_photonic_ising import (

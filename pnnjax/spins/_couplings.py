@@ -37,6 +37,10 @@ class AbstractCouplings(eqx.Module):
         """$Js$."""
 
     @abc.abstractmethod
+    def squares(self) -> Float[Array, ""]:
+        r"""$\sum_{ij} J_{ij}^2$."""
+
+    @abc.abstractmethod
     def in_groups(self) -> tuple["AbstractCouplings", Int[Array, " n"]]:
         """The couplings of the spins in the order of `visit`, and that order."""
 
@@ -72,6 +76,9 @@ class DenseCouplings(AbstractCouplings):
 
     def product(self, spins: Inexact[Array, "*batch n"]) -> Inexact[Array, "*batch n"]:
         return spins @ self.values.astype(spins.dtype)
+
+    def squares(self) -> Float[Array, ""]:
+        return jnp.sum(self.values**2)
 
     def in_groups(self) -> tuple["DenseCouplings", Int[Array, " n"]]:
         return self, jnp.arange(self.size)
@@ -118,13 +125,16 @@ class SparseCouplings(AbstractCouplings):
         if len(weights) != len(edges):
             raise ValueError(f"{len(edges)} edges can't have {len(weights)} weights.")
         _check_edges(n, edges)
-        weights = jnp.append(_finite(weights, edges), jnp.zeros((), weights.dtype))
+        weights = _finite(weights, edges)
+        # Known weights are sorted by NumPy: JAX would compile a program a group.
+        xp = jnp if isinstance(weights, Tracer) else np
+        weights = xp.concatenate([weights, xp.zeros(1, weights.dtype)])
         groups = independent_groups(n, edges)
         order = np.concatenate(groups)
         place = np.argsort(order).astype(np.int32)
         lists = _neighbor_lists(n, place[edges], [len(group) for group in groups])
         self.neighbors = tuple(jnp.asarray(near) for near, _ in lists)
-        self.weights = tuple(weights[which] for _, which in lists)
+        self.weights = tuple(jnp.asarray(weights[which]) for _, which in lists)
         self.order, self.place = jnp.asarray(order), jnp.asarray(place)
 
     @property
@@ -142,6 +152,9 @@ class SparseCouplings(AbstractCouplings):
         summed = jnp.concatenate([_sum_neighbors(*pair, rows) for pair in lists])
         summed = summed if self.place is None else summed[self.place]
         return summed.T.reshape(spins.shape)
+
+    def squares(self) -> Float[Array, ""]:
+        return jnp.sum(jnp.stack([jnp.sum(weights**2) for weights in self.weights]))
 
     def in_groups(self) -> tuple["SparseCouplings", Int[Array, " n"]]:
         if self.order is None:
@@ -229,7 +242,7 @@ def _check_edges(n: int, edges: np.ndarray) -> None:
             raise ValueError(f"Edge {i}, {tuple(edges[i].tolist())}, {why}.")
 
 
-def _finite(weights: Float[AnyArray, " m"], edges: np.ndarray) -> Float[Array, " m"]:
+def _finite(weights: Float[AnyArray, " m"], edges: np.ndarray) -> Float[AnyArray, " m"]:
     if isinstance(weights, Tracer):
         message = "The weight of each edge must be finite."
         return eqx.error_if(weights, ~jnp.isfinite(weights).all(), message)
@@ -239,10 +252,10 @@ def _finite(weights: Float[AnyArray, " m"], edges: np.ndarray) -> Float[Array, "
         raise ValueError(
             f"Edge {i}, {tuple(edges[i].tolist())}, has the weight {weights[i]}."
         )
-    return jnp.asarray(weights)
+    return np.asarray(weights)
 
 
-_STEP_COST = 16
+_STEP_COST = 64
 """What one more neighbor costs a group, beside the members' own, in members."""
 
 
@@ -275,7 +288,7 @@ def _sum_neighbors(
         return total + pair[1].astype(spins.dtype)[:, None] * rows, None
 
     empty = jnp.zeros((neighbors.shape[1], spins.shape[1]), spins.dtype)
-    return lax.scan(add, empty, (neighbors, weights), unroll=4)[0]
+    return lax.scan(add, empty, (neighbors, weights))[0]
 
 
 def _neighbor_lists(
