@@ -10,7 +10,7 @@ import scipy.signal
 from jax.test_util import check_grads
 
 import pnnjax as pnn
-from pnnjax.spins import _convolution, _pooling
+from pnnjax.spins import _convolve, _pooling
 
 AveragePool, ConvolutionalCoupling = (
     pnn.spins.AveragePool,
@@ -52,7 +52,7 @@ def states(layer, *batch, dtype=jnp.float64):
 def test_convolution_is_the_textbook_sum(padding):
     maps = jax.random.normal(KEY, (2, 5, 6, 3))
     kernel = jax.random.normal(KEY, (3, 4, 3, 2))
-    result = _convolution.convolve(maps, kernel, padding)
+    result = _convolve.convolve(maps, kernel, padding)
     framed = np.pad(maps, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     for n, channel in itertools.product(range(2), range(2)):
         expected = sum(
@@ -68,9 +68,9 @@ def test_convolution_is_the_textbook_sum(padding):
 def test_the_transposed_convolution_is_the_adjoint(padding):
     maps = jax.random.normal(KEY, (2, 5, 6, 3))
     kernel = jax.random.normal(KEY, (3, 4, 3, 2))
-    above = _convolution.convolve(maps, kernel, padding)
+    above = _convolve.convolve(maps, kernel, padding)
     other = jax.random.normal(jax.random.key(1), above.shape)
-    back = _convolution.convolve_transposed(other, kernel, padding)
+    back = _convolve.convolve_transposed(other, kernel, padding)
     assert back.shape == maps.shape
     np.testing.assert_allclose(jnp.vdot(other, above), jnp.vdot(back, maps), rtol=1e-12)
 
@@ -137,7 +137,7 @@ def test_interaction_is_that_of_its_formula(name):
     layer = coupling(POOLS[name])
     below, above = states(layer, 3)
     maps = (
-        POOLS[name](_convolution.convolve(below, layer.kernel, 1))
+        POOLS[name](_convolve.convolve(below, layer.kernel, 1))
         + layer.bias[(None,) * 3]
     )
     assert maps.shape == (3, *layer.above)

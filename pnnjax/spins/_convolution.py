@@ -5,33 +5,11 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Float, Inexact, PRNGKeyArray
 
+from ._convolve import convolve, convolve_transposed
 from ._hopfield_couplings import AbstractCoupling
 from ._pooling import AbstractPooling, MaxPool
-
-Maps = Inexact[Array, "*batch _ _ _"]  # height, width, channels
-
-
-def convolve(
-    maps: Maps, kernel: Float[Array, "rows columns below above"], padding: int
-) -> Maps:
-    r"""$(w * s)_{yxc} = \sum_{ijk} w_{ijkc}\,s_{y+i-p,\,x+j-p,\,k}$, zero outside.
-
-    **Arguments:** `padding`: $p$, how many rows and columns of zeros surround the maps.
-    """
-    return _correlate(maps, kernel, (padding, padding))
-
-
-def convolve_transposed(
-    maps: Maps, kernel: Float[Array, "rows columns below above"], padding: int
-) -> Maps:
-    r"""The transpose of `convolve`: $\sum u\,(w * s) = \sum s\,(w^\top * u)$."""
-    rows, columns = kernel.shape[:2]
-    # A convolution again, which is several times faster than the derivative of one.
-    turned = kernel[::-1, ::-1].swapaxes(2, 3)
-    return _correlate(maps, turned, (rows - 1 - padding, columns - 1 - padding))
 
 
 class ConvolutionalCoupling(AbstractCoupling):
@@ -162,18 +140,3 @@ def _check(kernel, below, padding, window):
             f"{kernel[0]} x {kernel[1]}, `padding` is {padding}, and windows of "
             f"{window} x {window} are pooled."
         )
-
-
-def _correlate(maps, kernel, padding):
-    if jnp.iscomplexobj(maps):
-        real = _correlate(maps.real, kernel, padding)
-        return lax.complex(real, _correlate(maps.imag, kernel, padding))
-    # Of the layouts, XLA has its fast path on a CPU for this one.
-    result = lax.conv_general_dilated(
-        maps.reshape(-1, *maps.shape[-3:]),
-        kernel.astype(maps.dtype),
-        (1, 1),
-        [(pad, pad) for pad in padding],
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
-    return result.reshape(*maps.shape[:-3], *result.shape[1:])

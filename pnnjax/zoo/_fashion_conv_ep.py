@@ -56,7 +56,7 @@ class FashionConvEP(AbstractExperiment):
     images: Literal["fashion-mnist", "cifar-10"] = setting(
         "fashion-mnist", "what is seen, and with it the number of layers"
     )
-    epochs: int = setting(8, "passes through the training images", low=1)
+    epochs: int = setting(6, "passes through the training images", low=1)
     batch_size: int = setting(50, "images a step", low=1)
     channels: int = setting(16, "feature maps of the first layer", low=1)
     optimizer_: Literal["adam", "momentum"] = setting("adam", "what makes the steps")
