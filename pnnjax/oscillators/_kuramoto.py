@@ -30,7 +30,7 @@ class Kuramoto(AbstractClampableLayer):
     stay symmetric, whatever an optimizer does.
 
     **Error:** every step lowers the energy, whatever the couplings become, since the
-    friction $\gamma_i$ follows a bound of the energy's curvature: see `rate`.
+    friction $\gamma_i$ follows the fields: see `rate`.
     **Source:** Wang, Wanjura, Marquardt, *Neuromorph. Comput. Eng.* (2024),
     doi:10.1088/2634-4386/ad9b7f.
     """
@@ -74,10 +74,10 @@ class Kuramoto(AbstractClampableLayer):
         - `scale`: the couplings begin normal, of variance `scale**2` over how many the
             oscillator has from below; `pinning`: the field begins with this strength,
             towards phase zero.
-        - `rate`: in a step, one group after the other turns by this times its torque
-            over $|p_i| + 2\sum_j|L_{ij}|$: the pull of the field and the other groups,
-            and the couplings in its own. The energy can't curve more, so below 2 every
-            step is downhill.
+        - `rate`: in a step, one group after the other turns, each oscillator by this
+            times its angle to the field at it. With `lateral` couplings $L$, by this
+            times its torque over $|p_i| + 2\sum_j|L_{ij}|$, with $p$ the pull of all
+            but its group: a bound of how the energy curves. Below 2, that is downhill.
         - `start`, `scatter`: oscillators start at `start`; with a key, uniformly within
             `scatter` of it.
 

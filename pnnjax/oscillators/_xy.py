@@ -1,5 +1,6 @@
 """The XY energy of coupled phases, and the couplings that it takes."""
 
+import math
 from collections.abc import Sequence
 
 import jax.numpy as jnp
@@ -75,8 +76,8 @@ def sweep(
     phases, z = list(phases), [quadratures(group) for group in phases]
     for group, matrix in enumerate(within):
         pull = drive[group] + pull_on(group, z, upward, within)
-        bound = _curvature(z[group], pull, matrix)
-        move = jnp.where(bound > 0, rate / jnp.where(bound > 0, bound, 1), 0)
+        friction = _friction(z[group], pull, matrix)
+        move = jnp.where(friction > 0, rate / jnp.where(friction > 0, friction, 1), 0)
         if group + 1 == len(phases) and held:
             move = move.at[..., -held:].set(0)
         step = move.astype(pull.dtype) * torque(z[group], pull)
@@ -127,14 +128,16 @@ def _refuse(matrix, bad, why):
         )
 
 
-def _curvature(z, pull, within):
-    r"""A bound of how the energy curves: $|p|$, where the others in the group rest.
+def _friction(z, pull, within):
+    """With which an oscillator comes to rest in one step, if its neighbors do not move.
 
-    Those turn too, and may come to pull against where they pull now.
+    Those in its own group do, and it takes a bound of how the energy curves.
     """
     z, pull = lax.stop_gradient((z.real, pull.real))
     if within is None:
-        return jnp.sqrt(jnp.sum(pull**2, axis=-2))
+        size = jnp.sqrt(jnp.sum(pull**2, axis=-2))
+        angle = jnp.arctan2(torque(z, pull), jnp.sum(z * pull, axis=-2))
+        return size * jnp.sinc(angle / math.pi)
     within = lax.stop_gradient(within.real)
     outside = jnp.sqrt(jnp.sum((pull - z @ within) ** 2, axis=-2))
     inside = 2 * jnp.sum(jnp.abs(within), axis=0)

@@ -144,12 +144,13 @@ class ElasticNetwork(AbstractClampableLayer, AbstractBoundedLayer):
         drawn = distances(where, self.springs)
         rest = np.asarray(drawn if rest_lengths is None else rest_lengths)
         refuse_mechanisms(where, self.springs, self.free, rest, linearized)
-        self.stiffness = checked_stiffness(stiffness, len(self.springs), where.dtype)
-        self.rest_lengths = jnp.asarray(rest)
-        if not train_rest_lengths:
-            self.rest_lengths = Frozen(self.rest_lengths)
-        self.positions = Frozen(jnp.asarray(where))
-        self.compatibility = Frozen(jnp.asarray(compatibility(where, self.springs)))
+        dtype = jax.dtypes.canonicalize_dtype(where.dtype)
+        self.stiffness = checked_stiffness(stiffness, len(self.springs), dtype)
+        lengths = jnp.asarray(rest, dtype)
+        self.rest_lengths = lengths if train_rest_lengths else Frozen(lengths)
+        self.positions = Frozen(jnp.asarray(where, dtype))
+        slopes = compatibility(where, self.springs)
+        self.compatibility = Frozen(jnp.asarray(slopes, dtype))
         self.window = window
         self.linearized = linearized
         self.unstressed = rest_lengths is None and not train_rest_lengths
