@@ -10,6 +10,8 @@ from ._gradient_alignment import gradient_alignment as gradient_alignment
 from ._learning_curve import learning_curve as learning_curve
 from ._mesh import mesh as mesh
 from ._node_voltages import node_voltages as node_voltages
+from ._oscillator_phases import oscillator_phases as oscillator_phases
 from ._phase_masks import phase_masks as phase_masks
+from ._recall import capacity as capacity, recall as recall
 from ._robustness import robustness as robustness
 from ._stack import stack as stack

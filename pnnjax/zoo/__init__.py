@@ -18,9 +18,8 @@ from ._settings import (
     setting as setting,
 )
 
-register(
-    "associative-memory", "pnnjax.zoo._associative_memory:AssociativeMemoryStudy"
-)
+register("associative-memory", "pnnjax.zoo._associative_memory:AssociativeMemoryStudy")
+register("digits-kuramoto", "pnnjax.zoo._digits_kuramoto:DigitsKuramoto")
 register("digits-mesh", "pnnjax.zoo._digits_mesh:DigitsMesh")
 register("fashion-conv-ep", "pnnjax.zoo._fashion_conv_ep:FashionConvEP")
 register("fashion-d2nn", "pnnjax.zoo._fashion_d2nn:FashionD2NN")
