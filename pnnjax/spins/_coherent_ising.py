@@ -24,17 +24,18 @@ def amplitude_control(
 ) -> tuple[Float[Array, "*batch n"], Float[Array, "*batch n"]]:
     r"""One step of $\dot x = (p - 1 - x^2)\,x + e f$ and $\dot e = -\beta e(x^2 - a)$.
 
-    The cubic loss is followed exactly, $x / \sqrt{1 + 2 x^2\,\delta t}$, so that no
-    gain makes the amplitudes overflow; the rest by Euler's rule, in $\ln e$.
+    The cubic loss acts on the amplitude after the step, so that no gain makes the
+    amplitudes overflow; the rest is Euler's rule, in $\ln e$. What is at rest is what
+    the equations have at rest.
 
     **Error:** of first order in `step`.
     **Source:** Leleu, Yamamoto, McMahon & Aihara, *Phys. Rev. Lett.* 122, 040607
     (2019), doi:10.1103/PhysRevLett.122.040607.
     """
     drive = (pump - 1) * amplitude + jnp.exp(log_gain) * force
-    pushed = amplitude + step * drive
-    growth = rate * (target - amplitude**2)
-    return pushed / jnp.sqrt(1 + 2 * step * pushed**2), log_gain + step * growth
+    power = amplitude**2
+    after = (amplitude + step * drive) / (1 + step * power)
+    return after, log_gain + step * rate * (target - power)
 
 
 class Oscillators(NamedTuple):

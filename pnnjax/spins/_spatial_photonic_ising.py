@@ -140,7 +140,7 @@ def mattis_sum(problem: IsingProblem, rank: int | None = None) -> MattisSum:
 
         def refine(_: Array, diagonal: Array) -> Array:
             values, vectors = _largest(matrix + jnp.diag(diagonal), rank)
-            return jnp.sum(values * vectors**2, axis=1)
+            return vectors**2 @ values
 
         diagonal = jax.lax.fori_loop(0, _REFINEMENTS, refine, diagonal)
     values, vectors = _largest(matrix + jnp.diag(diagonal), rank or size)
