@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CLASSES = 10
+GAIN = 0.4
+"""Of the output's weights: with 1, many outputs begin at their upper bound."""
 MOMENTUM = 0.9
 WEIGHT_DECAY = 3e-4
 RATES = (0.25, 0.15, 0.1, 0.08, 0.05)
@@ -61,7 +63,7 @@ class FashionConvEP(AbstractExperiment):
     channels: int = setting(16, "feature maps of the first layer", low=1)
     optimizer_: Literal["adam", "momentum"] = setting("adam", "what makes the steps")
     learning_rate: float = setting(
-        2e-3, "at first; of momentum, relative to each layer's in the paper", low=0
+        1e-3, "at first; of momentum, relative to each layer's in the paper", low=0
     )
     beta: float = setting(0.5, "length of a nudge", low=1e-6)
     free: int = setting(8, "steps of the free relaxation", low=1)
@@ -176,7 +178,8 @@ def couplings(
         )
         chain.append(coupling)
         shape = coupling.above
-    return (*chain, spins.DenseCoupling.random(shape, CLASSES, key=keys[-1]))
+    last = spins.DenseCoupling.random(shape, CLASSES, key=keys[-1], gain=GAIN)
+    return (*chain, last)
 
 
 def momentum(
