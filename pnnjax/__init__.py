@@ -11,6 +11,7 @@ from . import (
     integrators as integrators,
     objectives as objectives,
     optics as optics,
+    optimizers as optimizers,
     oscillators as oscillators,
     plots as plots,
     spins as spins,

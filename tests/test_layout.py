@@ -29,6 +29,7 @@ FLOORS = {
     "waves": 3,
     "estimators": 3,
     "objectives": 3,
+    "optimizers": 3,
     "imperfections": 3,
     "data": 3,
     "devices": 4,

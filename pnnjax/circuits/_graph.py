@@ -117,7 +117,7 @@ def stage_weights(
         for pair in (*graph.edges, *((d.anode, d.cathode) for d in graph.diodes))
         if not determined[list(pair)].any()
     ]
-    part = _components(graph.nodes, links)
+    part = _components(graph.nodes, links).tolist()
     steps = [
         (part[amp.source], part[amp.target], amp)
         for amp in graph.amplifiers

@@ -143,7 +143,9 @@ def _newton_steps(
         # downhill. The first one leads to where the constraints are met.
         whole = (largest < 0.5) | (count == 0)
         part = jnp.where(whole, 1, choose(system, point, wanted))[..., None]
-        new = jax.tree.map(lambda a, b: a + part * (b - a), point, wanted)
+        new = jax.tree.map(
+            lambda a, b: a + part.astype(a.dtype) * (b - a), point, wanted
+        )
         # What is lost to NaN never settles: the caller says why.
         return new, ~jnp.any(largest > tolerance), count + 1
 
@@ -320,6 +322,7 @@ def _solve_active(
     The ridge serves diodes in parallel, and is refined away for all others.
     """
     size = jnp.max(jnp.diagonal(schur, axis1=-2, axis2=-1), -1, keepdims=True)
+    size = jnp.where(size > 0, size, 1)  # 0 Ω: a diode right between two sources
     ridge = 1e3 * float(jnp.finfo(excess.dtype).eps) * _like(size, excess)
     both = on[..., :, None] & on[..., None, :]
     diagonal = jnp.where(on, ridge, 1)

@@ -1,5 +1,6 @@
 """Pictures of physical networks and of how they train."""
 
+from ._circuit import circuit as circuit
 from ._confusion_matrix import confusion_matrix as confusion_matrix
 from ._cross_section import cross_section as cross_section
 from ._decision_regions import decision_regions as decision_regions
