@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import pnnjax as pnn
 
@@ -51,6 +52,20 @@ def diffractive(key):
 
 SETTLED = pnn.integrators.UntilSettled(1e-13, 1e-13)
 
+
+def truss(linearized):
+    return pnn.waves.ElasticNetwork(
+        np.asarray([[0.0, 0.0], [1.0, 0.0], [0.4, 0.8], [1.5, 0.9]]),
+        [(0, 1), (0, 2), (1, 2), (1, 3), (2, 3)],
+        fixed=[0, (1, 1)],
+        forced=[(3, 1)],
+        moved=[(1, 0)],
+        outputs=[(3, 0), (2, 1)],
+        stiffness=2.0,
+        linearized=linearized,
+    )
+
+
 LAYERS = {
     "matrix": lambda key: (Matrix(field(key, 3, 4)), field(key, 5, 4)),
     "tanh": lambda key: (
@@ -92,6 +107,26 @@ LAYERS = {
     "saturable": lambda key: (pnn.optics.SaturableAbsorber(10.0), field(key, 5, 4)),
     "mod-relu": lambda key: (pnn.optics.ModReLU(4), field(key, 5, 4)),
     "intensity": lambda key: (pnn.optics.Intensity(), field(key, 5, 4)),
+    "hopfield": lambda key: (
+        pnn.spins.HopfieldNetwork(
+            (3, 3, 2), key=key, activation=pnn.spins.Sigmoid(), relaxation=SETTLED
+        ),
+        jax.random.uniform(key, (3, 3)),
+    ),
+    "hopfield-full": lambda key: (
+        pnn.spins.FullyConnectedHopfield.random(
+            3, 5, 2, key=key, activation=pnn.spins.Tanh(), relaxation=SETTLED
+        ),
+        jax.random.normal(key, (3, 3)),
+    ),
+    "hopfield-asymmetric": lambda key: (
+        pnn.spins.AsymmetricNetwork(
+            (3, 3, 2), key=key, activation=pnn.spins.Tanh(), relaxation=SETTLED
+        ),
+        jax.random.normal(key, (3, 3)),
+    ),
+    "springs": lambda key: (truss(True), 0.1 * jax.random.normal(key, (3, 2))),
+    "springs-true": lambda key: (truss(False), 0.1 * jax.random.normal(key, (3, 2))),
     "kuramoto": lambda key: (
         pnn.oscillators.Kuramoto(
             (3, 4, 2),

@@ -26,9 +26,9 @@ def energy_descent(
     """Energy and outputs against the step of the relaxation.
 
     Above, the energy over that of the last step: the median of the batch, and a band
-    that holds the middle 80 % of it. Below, the outputs of the first example. With a
-    `nudge`, as many steps under it follow those of the free phase; its energy is drawn
-    over the last one's, with the nudge's part.
+    that holds the middle 80 % of it. Below, the outputs of the first example, up to
+    four of the largest named. With a `nudge`, as many steps under it follow those of
+    the free phase; its energy is drawn over the last one's, with the nudge's part.
 
     **Raises:** `ValueError` if there are no `steps`, or values that are not finite.
     """
@@ -46,14 +46,18 @@ def energy_descent(
         phases.append(
             (checked(energy, "energy", 2), checked(output, "output", 3)[:, 0])
         )
+    reached = np.max([np.abs(output).max(0) for _, output in phases], axis=0)
+    shown = np.flatnonzero(reached > reached.max() / 2)[:4]
     with style():
         fig = figure(5.0, 4.6)
         above, below = fig.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         for k, (energy, output) in enumerate(phases):
             step = np.arange(len(energy)) + k * steps
             _draw_energy(above, step, energy, ("Free", "Nudged")[k], PALETTE[k])
-            for unit, color in zip(output.T, _cycled(output.shape[1]), strict=True):
-                below.plot(step, unit, color=color, linewidth=1.2)
+            below.set_prop_cycle(None)
+            for index, unit in enumerate(output.T):
+                label = f"{index}" if k == 0 and index in shown else "_"
+                below.plot(step, unit, linewidth=1.2, label=label)
         for ax in (above, below):
             ax.grid(True)
             if nudge is not None:
@@ -61,6 +65,7 @@ def energy_descent(
         above.set(ylabel="Energy above its end", yscale="log")
         below.set(xlabel="Step", ylabel="Outputs")
         below.get_xaxis().get_major_locator().set_params(integer=True)
+        below.legend(title="Unit", loc="center right")
         if nudge is not None:
             above.legend()
     return fig
@@ -97,7 +102,3 @@ def _draw_energy(
     low, middle, high = np.quantile(np.maximum(above, noise), [0.1, 0.5, 0.9], axis=1)
     ax.plot(step, middle, color=color, label=label)
     ax.fill_between(step, low, high, color=color, alpha=0.2, linewidth=0)
-
-
-def _cycled(count: int) -> list[str]:
-    return [PALETTE[k % len(PALETTE)] for k in range(count)]

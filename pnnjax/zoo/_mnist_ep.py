@@ -1,5 +1,6 @@
 """Handwritten digits by a Hopfield network that settles, trained by its equilibria."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -87,8 +88,16 @@ class MnistEP(AbstractExperiment):
         return {"accuracy": objectives.accuracy}
 
     def picture(self, model: Any, data: Any) -> "Figure":
+        """The descent in small steps, then nudged to say the next digit instead."""
         x = jnp.asarray(data.test_x[:64]).reshape(-1, PIXELS**2)
-        return plots.energy_descent(model.layers[1].layer, x)
+        labels = jnp.asarray(data.test_y[:64])
+        right, wrong = (
+            jax.nn.one_hot((labels + next) % CLASSES, CLASSES, dtype=x.dtype)
+            for next in (0, 1)
+        )
+        network = eqx.tree_at(lambda n: n.rate, model.layers[1].layer, 0.25)
+        nudge = self.beta * (right - wrong) / math.sqrt(2)
+        return plots.energy_descent(network, x, nudge, steps=40)
 
 
 def couplings(hidden: int, key: PRNGKeyArray) -> tuple[spins.DenseCoupling, ...]:
