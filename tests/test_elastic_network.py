@@ -256,12 +256,17 @@ def test_nudged_and_clamped_nodes_are_in_balance(linearized, getkey):
     np.testing.assert_allclose(rest, 0, atol=1e-10)
 
 
-@each
-def test_jit_vmap_axes_and_precision(linearized, getkey):
-    network, x = truss(linearized), loads(getkey()).reshape(2, 2, 3)
+def test_jit_vmap_and_axes(getkey):
+    network, x = truss(True), loads(getkey()).reshape(2, 2, 3)
     y = response(network, x)
     assert y.shape == (2, 2, 3)
     np.testing.assert_allclose(jax.vmap(response, (None, 0))(network, x), y, atol=1e-12)
+
+
+@each
+def test_single_precision(linearized, getkey):
+    network, x = truss(linearized), loads(getkey())
+    y = network.readout(settled(network, x))
     with jax.enable_x64(False):
         single = response(truss(linearized), jnp.asarray(np.float32(x)))
         assert single.dtype == jnp.float32
