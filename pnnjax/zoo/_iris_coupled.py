@@ -86,15 +86,16 @@ class IrisCoupled(AbstractStudy):
             },
             pictures={
                 "training": lambda: plots.learning_curve(history),
-                "physics": lambda: self.picture(model, self.data(seed)),
+                "physics": lambda: self.picture(model, self.flowers(seed)),
             },
         )
 
-    def data(self, seed: int) -> data.Dataset:
+    def flowers(self, seed: int) -> data.Dataset:
         """Voltages, with the flowers parted by `seed`."""
-        flowers = data.rescaled(data.iris(test_fraction=self.test_fraction, seed=seed))
-        return flowers._replace(
-            train_x=_both_signs(flowers.train_x), test_x=_both_signs(flowers.test_x)
+        raw = data.iris(test_fraction=self.test_fraction, seed=seed)
+        scaled = data.rescaled(raw)
+        return scaled._replace(
+            train_x=_both_signs(scaled.train_x), test_x=_both_signs(scaled.test_x)
         )
 
     def network(self, *, key: PRNGKeyArray) -> circuits.ResistorNetwork:
@@ -127,7 +128,7 @@ class IrisCoupled(AbstractStudy):
     def _one_network(
         self, seed: int, checkpoint: Path | None, resume: bool
     ) -> tuple[tuple[int, float, float, float, float], FitResult]:
-        flowers = self.data(seed)
+        flowers = self.flowers(seed)
         network_key, cut_key, key = jax.random.split(jax.random.key(seed), 3)
 
         def trained(network, epochs, label) -> FitResult:
