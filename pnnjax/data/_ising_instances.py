@@ -1,5 +1,6 @@
 """Small Ising problems in which all spins are coupled, with their ground energies."""
 
+import io
 import os
 import zipfile
 from pathlib import Path
@@ -47,7 +48,7 @@ def _read(kind: str, n: int) -> IsingInstances:
     prefix = f"{kind}_N{n}"
     path = _path()
     try:
-        with np.load(path) as file:
+        with np.load(io.BytesIO(path.read_bytes())) as file:
             upward = file[f"{prefix}_A"].astype(np.float32)
             energy = file[f"{prefix}_E0"].astype(np.float32)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as problem:

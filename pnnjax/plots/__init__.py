@@ -15,4 +15,5 @@ from ._oscillator_phases import oscillator_phases as oscillator_phases
 from ._phase_masks import phase_masks as phase_masks
 from ._recall import capacity as capacity, recall as recall
 from ._robustness import robustness as robustness
+from ._spin_raster import spin_raster as spin_raster
 from ._stack import stack as stack

@@ -75,7 +75,7 @@ class SimulatedBifurcation(AbstractIsingSolver):
     def __init__(
         self,
         steps: int = 1000,
-        time_step: float = 1.0,
+        time_step: float = 0.5,
         *,
         discrete: bool = True,
         strength: float | None = None,
