@@ -57,6 +57,7 @@ def corrupt(
     return jnp.where(places < round(fraction * patterns.shape[-1]), -patterns, patterns)
 
 
+@eqx.filter_jit
 def zero_temperature(
     problem: IsingProblem, spins: Float[Array, "*batch n"]
 ) -> Float[Array, "*batch n"]:
@@ -144,14 +145,9 @@ def capacity_curve(
     patterns = jax.random.rademacher(pattern_key, shape, jnp.result_type(float))
     cues = corrupt(patterns[:probes], flipped, key=cue_key)
 
-    @jax.jit
-    def asked(count: Int[Array, ""]) -> Float[Array, " probes"]:
-        # Empty rows store nothing: one program for all loads.
-        stored = jnp.where(jnp.arange(shape[0])[:, None] < count, patterns, 0)
-        memory = AssociativeMemory(hebbian(stored), recall)
-        return overlap(memory(cues), patterns[:probes])
-
-    return jnp.stack([asked(jnp.asarray(count)) for count in counts])
+    return jnp.stack(
+        [_recalled(patterns, cues, jnp.asarray(count), recall) for count in counts]
+    )
 
 
 def mean_field_overlap(load: float) -> float:
@@ -182,6 +178,20 @@ def mean_field_overlap(load: float) -> float:
 def critical_load() -> float:
     r"""The load above which `mean_field_overlap` is zero: $\alpha_c = 0.138$."""
     return _load_at(_fold())
+
+
+@eqx.filter_jit
+def _recalled(
+    patterns: Float[Array, "p n"],
+    cues: Float[Array, "probes n"],
+    count: Int[Array, ""],
+    recall: Recall,
+) -> Float[Array, " probes"]:
+    """The overlaps where the first `count` of the patterns are stored."""
+    # Empty rows store nothing: one program for all loads.
+    stored = jnp.where(jnp.arange(len(patterns))[:, None] < count, patterns, 0)
+    memory = AssociativeMemory(hebbian(stored), recall)
+    return overlap(memory(cues), patterns[: len(cues)])
 
 
 def _load_at(y: float) -> float:

@@ -35,6 +35,7 @@ def confocal_couplings(
     return jnp.where(jnp.eye(len(positions), dtype=bool), 0, couplings)
 
 
+@eqx.filter_jit
 def steepest_descent(
     problem: IsingProblem, spins: Float[Array, "*batch n"]
 ) -> Float[Array, "*batch n"]:
@@ -134,7 +135,7 @@ class CavityAssociativeMemory(eqx.Module):
         """
         n = self.problem.size
         cues = jax.random.rademacher(key, (n * (n - 1) // 2, n), self._dtype)
-        rest = np.asarray(jax.jit(self.memory.__call__)(cues))
+        rest = np.asarray(self.memory(cues))
         rest = rest * rest[:, :1]
         found, reached = np.unique(rest, axis=0, return_counts=True)
         if len(found) < count:
