@@ -53,7 +53,25 @@ def diffractive(key):
 SETTLED = pnn.integrators.UntilSettled(1e-13, 1e-13)
 
 
-def truss(linearized):
+def resistors():
+    """Six nodes with two soft junctions."""
+    edges = [(0, 3), (1, 3), (1, 4), (2, 4), (3, 5), (4, 5), (2, 5), (0, 4)]
+    soft = {"saturation_current": 0.1, "ideality": 20.0}
+    return pnn.circuits.ResistorNetwork(
+        6,
+        edges,
+        jnp.linspace(0.5, 1.5, 8),
+        inputs=[0, 1],
+        fixed={2: 0.0},
+        outputs=[4, (3, 5)],
+        diodes=[
+            pnn.circuits.ExponentialDiode(3, 2, **soft),
+            pnn.circuits.ExponentialDiode(4, 5, **soft),
+        ],
+    )
+
+
+def truss():
     return pnn.waves.ElasticNetwork(
         np.asarray([[0.0, 0.0], [1.0, 0.0], [0.4, 0.8], [1.5, 0.9]]),
         [(0, 1), (0, 2), (1, 2), (1, 3), (2, 3)],
@@ -62,7 +80,6 @@ def truss(linearized):
         moved=[(1, 0)],
         outputs=[(3, 0), (2, 1)],
         stiffness=2.0,
-        linearized=linearized,
     )
 
 
@@ -125,8 +142,7 @@ LAYERS = {
         ),
         jax.random.normal(key, (3, 3)),
     ),
-    "springs": lambda key: (truss(True), 0.1 * jax.random.normal(key, (3, 2))),
-    "springs-true": lambda key: (truss(False), 0.1 * jax.random.normal(key, (3, 2))),
+    "springs": lambda key: (truss(), 0.1 * jax.random.normal(key, (3, 2))),
     "kuramoto": lambda key: (
         pnn.oscillators.Kuramoto(
             (3, 4, 2),
@@ -136,6 +152,7 @@ LAYERS = {
         ),
         jax.random.normal(key, (3, 3)),
     ),
+    "resistors": lambda key: (resistors(), jax.random.normal(key, (3, 2))),
     "deep-resistive": lambda key: (
         pnn.circuits.DeepResistiveNetwork(
             (2, 3, 2), key=key, gain=2.0, relaxation=SETTLED
