@@ -47,8 +47,8 @@ class AssociativeMemoryStudy(AbstractStudy):
     levels: int = setting(11, "loads, equally spaced", low=2)
     probes: int = setting(32, "patterns asked for at each load", low=1)
     memories: int = setting(3, "memories that are filled, by consecutive seeds", low=1)
-    ensembles: int = setting(128, "of atoms in the cavity", low=16)
-    width: float = setting(4.0, "of the atoms' places, in mode waists", low=0.1)
+    ensembles: int = setting(64, "of atoms in the cavity", low=16)
+    width: float = setting(1.5, "of the atoms' places, in mode waists", low=0.1)
     flipped: float = setting(0.15, "of a digit's pixels in a cue", low=0, high=0.5)
 
     name: ClassVar[str] = "associative-memory"
