@@ -7,7 +7,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from ._style import GRAY, PALETTE, AnyArray, checked, figure, style
+from ._style import GRAY, PALETTE, AnyArray, checked, colorbar, figure, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,25 +25,29 @@ def feature_maps(
 
     **Arguments:** `network`: an equilibrium layer whose state is a tuple of maps
     `"ny nx channels"`, and of one row, the outputs; `classes`: names of the outputs.
+    **Raises:** `ValueError` if there is no hidden layer of maps.
     """
     shown = checked(image, "image", 3)
-    state = eqx.filter_jit(_settled)(network, image)
-    layers = [checked(maps, "state", 3) for maps in state[:-1]]
+    *hidden, outputs = eqx.filter_jit(_settled)(network, image)
+    if not hidden:
+        raise ValueError("The network has no hidden layer, so there is no map to draw.")
+    layers = [checked(maps, "state", 3) for maps in hidden]
     tiles = [_tiled(maps) for maps in layers]
+    low = min(0.0, *(maps.min() for maps in layers))
+    high = max(1.0, *(maps.max() for maps in layers))
     widths = [1.0, *(tile.shape[1] / tile.shape[0] for tile in tiles), 0.8]
     with style():
         fig = figure(2.4 * sum(widths), 2.9)
         axes = fig.subplots(1, len(widths), width_ratios=widths)
         axes[0].imshow(_normalized(shown), "gray", vmin=0, vmax=1)
         axes[0].set_title("Image")
-        for ax, tile, maps, count in zip(axes[1:], tiles, layers, range(1, 99)):
-            drawn = ax.imshow(tile, "viridis", vmin=0, vmax=max(1.0, np.nanmax(tile)))
-            ax.set_title(f"Layer {count}: {maps.shape[-1]} maps")
+        for i, (ax, tile) in enumerate(zip(axes[1:], tiles)):
+            ax.imshow(tile, "viridis", vmin=low, vmax=high)
+            ax.set_title(f"Layer {i + 1}: {layers[i].shape[-1]} maps")
         for ax in axes[:-1]:
             ax.axis("off")
-        if tiles:
-            fig.colorbar(drawn, ax=list(axes[1:-1]), label="State", aspect=25, pad=0.02)
-        _bars(axes[-1], checked(state[-1], "outputs", 1), classes)
+        colorbar(axes[1].images[0], axes[1:-1], "State")
+        _bars(axes[-1], checked(outputs, "outputs", 1), classes)
     return fig
 
 

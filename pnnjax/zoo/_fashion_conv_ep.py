@@ -1,6 +1,6 @@
 """A convolutional Hopfield network that settles, trained by its equilibria."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import equinox as eqx
@@ -195,7 +195,9 @@ def momentum(
     def labels(tree: Any) -> Any:
         return jax.tree_util.tree_map_with_path(lambda path, _: _index(path), tree)
 
-    descents = {i: optax.sgd(s, momentum=MOMENTUM) for i, s in enumerate(schedules)}
+    descents: dict[Hashable, optax.GradientTransformation] = {
+        i: optax.sgd(s, momentum=MOMENTUM) for i, s in enumerate(schedules)
+    }
     return optax.chain(
         optax.add_decayed_weights(WEIGHT_DECAY), optax.partition(descents, labels)
     )
@@ -210,7 +212,7 @@ def with_channel(images: data.Dataset) -> data.Dataset:
 
 def scaled(images: data.Dataset) -> data.Dataset:
     """Each color about 0, in units of three standard deviations, as in the paper."""
-    mean, unit = np.float32(CIFAR_MEAN), np.float32(CIFAR_SCALE)
+    mean, unit = np.array(CIFAR_MEAN, np.float32), np.array(CIFAR_SCALE, np.float32)
     return images._replace(
         train_x=(images.train_x - mean) / unit, test_x=(images.test_x - mean) / unit
     )
