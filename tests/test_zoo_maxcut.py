@@ -1,0 +1,88 @@
+"""MaxCut on the G-set, small and at its full size."""
+
+import csv
+import os
+import time
+
+import equinox as eqx
+import jax
+import numpy as np
+import pytest
+
+from pnnjax import data, spins, zoo
+from pnnjax.zoo import _maxcut_gset
+from pnnjax.zoo._maxcut_gset import MaxcutGset
+
+needs_files = pytest.mark.skipif(
+    not os.environ.get("PNNJAX_DATA"),
+    reason="the environment variable PNNJAX_DATA names no folder of data",
+)
+
+
+@pytest.fixture
+def ring(monkeypatch):
+    """An even ring in the place of the G-set."""
+    edges = np.array([(i, (i + 1) % 12) for i in range(12)], np.int32)
+    graph = data.Graph(12, edges, np.ones(12, np.float32), "ring", 12, "by hand")
+    monkeypatch.setattr(_maxcut_gset.data, "gset", lambda name: graph)
+
+
+def test_the_study_tells_who_found_which_cut(ring, tmp_path):
+    study = zoo.configure(MaxcutGset, {"graphs": "ring", "seconds": 0.01, "sweeps": 50})
+    outcome = zoo.run(study, out=tmp_path / "run", progress=False)
+    assert outcome.value == 1.0
+    with open(tmp_path / "run" / "metrics.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["solver"] for row in rows} == set(study.solvers(1))
+    assert all(row["graph"] == "ring" and float(row["share"]) <= 1 for row in rows)
+    assert (tmp_path / "run" / "physics.png").is_file()
+
+
+def test_a_run_that_fails_is_repeated_more_slowly(ring, monkeypatch):
+    seen = []
+
+    def attempt(self, graph, kind, sweeps, key):
+        seen.append(sweeps)
+        return (10.0, 0.5) if len(seen) == 1 else (12.0, 3.0)
+
+    monkeypatch.setattr(MaxcutGset, "attempt", attempt)
+    study = zoo.configure(MaxcutGset, {"seconds": 4.0, "sweeps": 100})
+    row = study.measure(_maxcut_gset.data.gset(""), "", jax.random.key(0))
+    assert seen == [100, 700] and row.cut == 12 and row.seconds == 3.5
+
+
+# Measured: see the README.
+
+
+@needs_files
+@pytest.mark.slow
+def test_g1_is_solved_by_every_seed_in_ten_seconds():
+    graph = data.gset("G1")
+    solver = spins.SimulatedAnnealing(1000)
+    spins.maxcut(graph, solver, key=jax.random.key(99))
+    for seed in range(10):
+        start = time.monotonic()
+        cut = spins.maxcut(graph, solver, key=jax.random.key(seed))
+        assert float(cut.value) == 11624 and time.monotonic() - start < 10
+
+
+@needs_files
+@pytest.mark.slow
+@pytest.mark.parametrize("n", (50, 100))
+@pytest.mark.parametrize("read", (data.dense_maxcut, data.dense_spin_glass))
+def test_the_ground_states_of_all_dense_problems_are_found(read, n):
+    solver = spins.SimulatedAnnealing(1000)
+    solve = eqx.filter_jit(lambda p, key: solver(p, key=key, replicas=64))
+    for couplings, least in zip(*read(n), strict=True):
+        problem = spins.IsingProblem(couplings)
+        found = problem.energy(solve(problem, jax.random.key(0)))
+        assert float(found.min()) == least
+
+
+@needs_files
+@pytest.mark.slow
+@pytest.mark.parametrize("name", data.gset_names(2000))
+def test_the_best_known_cut_is_reached_to_a_thousandth(name):
+    study, key = zoo.configure(MaxcutGset, {}), jax.random.key(0)
+    graph = data.gset(name)
+    assert study.measure(graph, "simulated annealing", key).share >= 0.999
