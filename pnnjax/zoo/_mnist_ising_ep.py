@@ -50,22 +50,22 @@ class MnistIsingEP(AbstractExperiment):
     that of each spin, whose slope is the same everywhere: every output is nudged.
     """
 
-    epochs: int = setting(20, "passes through the training images", low=1)
+    epochs: int = setting(40, "passes through the training images", low=1)
     batch_size: int = setting(10, "images a step", low=1)
     images: int = setting(1000, "of all classes alike, to train with", low=10)
     test_images: int = setting(100, "of all classes alike, to test with", low=10)
     hidden: int = setting(120, "spins between the pixels and the outputs", low=1)
     copies: int = setting(4, "spins that show one output", low=1)
-    reads: int = setting(5, "anneals, of which the lowest is kept", low=1)
+    reads: int = setting(2, "anneals, of which the lowest is kept", low=1)
     sweeps: int = setting(20, "of an anneal", low=2)
-    hot: float = setting(2.0, "temperature at its begin", low=1e-6)
-    cold: float = setting(0.02, "temperature at its end", low=1e-6)
+    hot: float = setting(1.0, "temperature at its begin", low=1e-6)
+    cold: float = setting(0.1, "temperature at its end", low=1e-6)
     fraction: float = setting(
         0.25, "of the sweeps that a reverse anneal leaves out", low=0.01, high=0.99
     )
     beta: float = setting(60.0, "length of a nudge", low=1e-6)
     learning_rate: float = setting(
-        0.1, "of gradient descent, falling as a cosine; of biases a tenth", low=0
+        0.04, "of gradient descent, falling as a cosine; of biases a tenth", low=0
     )
     cost: Literal["outputs", "spins"] = setting(
         "outputs", "whose squared error is made small"
