@@ -47,7 +47,7 @@ def energy_descent(
             (checked(energy, "energy", 2), checked(output, "output", 3)[:, 0])
         )
     reached = np.max([np.abs(output).max(0) for _, output in phases], axis=0)
-    shown = np.flatnonzero(reached > reached.max() / 2)[:4]
+    shown = [k for k in np.argsort(reached)[:-5:-1] if reached[k] > reached.max() / 10]
     with style():
         fig = figure(5.0, 4.6)
         above, below = fig.subplots(2, 1, sharex=True, height_ratios=(3, 2))
@@ -65,7 +65,7 @@ def energy_descent(
         above.set(ylabel="Energy above its end", yscale="log")
         below.set(xlabel="Step", ylabel="Outputs")
         below.get_xaxis().get_major_locator().set_params(integer=True)
-        below.legend(title="Unit", loc="center right")
+        below.legend(title="Unit", loc="best")
         if nudge is not None:
             above.legend()
     return fig
