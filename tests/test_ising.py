@@ -255,8 +255,8 @@ def test_bifurcation_keeps_its_energy_to_first_order_in_the_step():
 
     def wander(step):
         def forward(state, _):
-            state = bifurcation_step(problem, *state, pump, strength, step, False)
-            return state, bifurcation_energy(problem, *state, pump, strength)
+            x, y = bifurcation_step(problem, *state, pump, strength, step, False)
+            return (x, y), bifurcation_energy(problem, x, y, pump, strength)
 
         energies = jax.lax.scan(forward, (x, y), None, round(200 / step))[1]
         first = bifurcation_energy(problem, x, y, pump, strength)

@@ -172,8 +172,9 @@ def test_the_picture_of_spins_shows_sweeps_from_left_to_right(tmp_path):
     _, seen = anneal(problem, start, steps, jax.random.key(1), look)
     figure = plots.spin_raster(np.asarray(seen), np.asarray(problem.energy(seen)))
     top, bottom = figure.axes[:2]
-    assert top.images[0].get_array().shape == (20, 30)
-    np.testing.assert_allclose(bottom.lines[0].get_ydata(), problem.energy(seen))
+    assert np.shape(top.images[0].get_array()) == (20, 30)
+    drawn = np.asarray(bottom.lines[0].get_ydata(), float)
+    np.testing.assert_allclose(drawn, problem.energy(seen))
     figure.savefig(tmp_path / "spins.png")
     with pytest.raises(ValueError, match="30 sweeps"):
         plots.spin_raster(np.asarray(seen), np.zeros(7, np.float32))
