@@ -162,6 +162,13 @@ def test_annealing_finds_the_ground_state(getkey):
     np.testing.assert_allclose(total, energies(m, x, nudge)[0].min(-1))
 
 
+def test_any_solver_can_take_the_place_of_the_annealer(getkey):
+    m, x = machine(getkey(), (3, 4, 4)), jax.random.normal(getkey(), (3,))
+    solver = pnn.spins.SimulatedAnnealing(50)
+    solve = eqx.filter_jit(lambda p: p.energy(solver(p, key=getkey(), replicas=32)))
+    np.testing.assert_allclose(solve(m.problem(x)).min(), energies(m, x)[0].min())
+
+
 def test_relaxing_never_raises_the_energy(getkey):
     m = machine(getkey(), (3, 8, 8), reads=1, sweeps=2, hot=5.0, cold=5.0)
     x = jax.random.normal(getkey(), (64, 3))

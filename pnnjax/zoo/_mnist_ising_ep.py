@@ -159,7 +159,9 @@ def _raster(
     label: int,
     key: PRNGKeyArray,
 ) -> "Figure":
-    """The image, and every spin after each sweep, free and then nudged."""
+    """The image, and every spin after each sweep: up (blue) or down (orange)."""
+    from matplotlib.colors import ListedColormap
+
     start = machine.initial_state(x, key=key)
     free = machine.record(start, x, None)
     nudged = machine.record(machine.relax(start, x, None), x, nudge)
@@ -174,8 +176,9 @@ def _raster(
         image.set(title=f"A {label}", xticks=[], yticks=[])
         above, below = right.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         for ax, rows in ((above, both[:hidden]), (below, both[hidden:])):
-            ax.imshow(rows, cmap="gray", vmin=-1, vmax=1, aspect="auto")
-            ax.axvline(len(free) - 0.5, color=PALETTE[1], linewidth=2)
+            down_up = ListedColormap([PALETTE[1], PALETTE[0]])
+            ax.imshow(rows, down_up, vmin=-1, vmax=1, aspect="auto")
+            ax.axvline(len(free) - 0.5, color="black", linewidth=2)
         above.set(ylabel="Hidden spin", title="Annealed freely  |  in reverse, nudged")
         copies = machine.copies
         below.set(xlabel="Sweep", ylabel="Output")
