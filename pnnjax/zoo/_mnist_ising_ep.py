@@ -170,7 +170,7 @@ def _raster(
     with style():
         fig = figure(7.2, 5.4)
         fig.set_layout_engine("constrained")
-        left, right = fig.subfigures(1, 2, width_ratios=(1, 3))
+        left, right = np.ravel(fig.subfigures(1, 2, width_ratios=(1, 3)))
         image = left.subplots()
         image.imshow(np.reshape(x, (28, 28)), cmap="gray_r")
         image.set(title=f"A {label}", xticks=[], yticks=[])
