@@ -34,7 +34,7 @@ class DigitsKuramoto(AbstractExperiment):
     image is shown in five places, half a pixel apart.
     """
 
-    epochs: int = setting(20, "passes through the training images", low=1)
+    epochs: int = setting(8, "passes through the training images", low=1)
     batch_size: int = setting(32, "images a step", low=1)
     hidden: int = setting(100, "hidden oscillators", low=1)
     learning_rate: float = setting(0.01, "of Adam, falling as a cosine", low=0)
@@ -90,7 +90,7 @@ class DigitsKuramoto(AbstractExperiment):
         return {"accuracy": objectives.accuracy}
 
     def picture(self, model: Any, data: Any) -> "Figure":
-        shown = np.unique(np.argmax(data.test_y[:, None] == SHOWN, axis=0))
+        shown = np.argmax(data.test_y[:, None] == SHOWN, axis=0)
         x = jnp.asarray(data.test_x[shown])
         course = settling(model.layer, x, self.free)
         titles = [f"a {label}" for label in data.test_y[shown]]
