@@ -33,7 +33,7 @@ def handwriting(monkeypatch):
 def test_a_thousand_digits_are_learned(handwriting, tmp_path):
     experiment = zoo.configure(zoo.find("mnist-drn"), SMALL)
     outcome = zoo.run(experiment, seed=0, progress=False)
-    assert outcome.value > 0.9
+    assert outcome.value > 0.85
     network = outcome.model.layers[1].layer
     assert all(float(g.min()) >= 0 for g in network.conductance)
     outcome.pictures["physics"]().savefig(tmp_path / "physics.png")
@@ -69,4 +69,4 @@ def test_voltages_of_a_layer_are_drawn_by_the_way_of_the_diode():
 @pytest.mark.slow
 def test_the_default_reaches_its_figure():
     outcome = zoo.run(zoo.find("mnist-drn")(), seed=0, progress=False)
-    assert outcome.value >= 0.98
+    assert outcome.value >= 0.985
