@@ -189,6 +189,21 @@ def test_far_from_it_many_minima_are_memories():
     assert np.all(memories * field > 0)
 
 
+def test_steepest_descent_finds_minima_from_farther_away():
+    # Marsh et al. (2021). The minima are those that the other dynamics finds.
+    cavity = CavityAssociativeMemory.random(
+        64, 1.5e-5, 1e-5, key=jax.random.key(18), recall=zero_temperature
+    )
+    found = cavity.attractors(8, key=jax.random.key(19))
+    minima = jnp.repeat(found, 40, axis=0)
+    cues = corrupt(minima, 0.1, key=jax.random.key(20))
+    steepest, in_turn = (
+        float(jnp.mean(jnp.all(recall(cavity.problem, cues) == minima, axis=1)))
+        for recall in (steepest_descent, zero_temperature)
+    )
+    assert steepest > in_turn + 0.1
+
+
 def test_other_patterns_are_encoded_in_its_minima():
     cavity = CavityAssociativeMemory.random(64, 2e-5, 1e-5, key=jax.random.key(13))
     patterns = random_patterns(4, 100, seed=14)

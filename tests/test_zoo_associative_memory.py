@@ -29,7 +29,13 @@ def test_it_writes_the_critical_load_and_its_pictures(tmp_path):
     outcome = zoo.run(experiment, out=tmp_path / "run", progress=False)
     assert 0.1 < outcome.value < 0.4
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert {"physics.png", "recall.png", "metrics.csv", "result.json"} <= names
+    assert {
+        "physics.png",
+        "recall.png",
+        "basins.png",
+        "metrics.csv",
+        "result.json",
+    } <= names
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["published"] == 0.138 and result["figure"] == "critical load"
     assert len(outcome.table["load"]) == 2 * 2 * 3

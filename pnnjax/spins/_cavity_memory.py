@@ -42,7 +42,8 @@ def steepest_descent(
     """Flip the spin that lowers the energy most, until none does.
 
     An ensemble of many atoms flips by superradiance, the sooner the more energy it
-    gives to the light: the first to flip takes the steepest way down.
+    gives to the light: the first to flip takes the steepest way down. Minima are found
+    from farther away than by `zero_temperature`.
 
     **Raises:** at run time, if the spins have not come to rest in `100 n` flips.
     **Source:** Marsh et al., *Phys. Rev. X* 11, 021048 (2021),

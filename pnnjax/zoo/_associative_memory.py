@@ -39,6 +39,8 @@ class AssociativeMemoryStudy(AbstractStudy):
 
     *Digits*: the ten digits, two-colored, are correlated. Hebb's rule mixes them up;
     the projection rule and the attractors of a confocal cavity hold them.
+
+    *Basins*: the cavity's own minima, asked for with wrong spins in the cue.
     """
 
     neurons: int = setting(2000, "spins of the memory that is filled", low=50)
@@ -72,6 +74,7 @@ class AssociativeMemoryStudy(AbstractStudy):
         loads = np.linspace(self.lowest, self.highest, self.levels)
         curves = {name: self.capacity(loads, name, seed) for name in RECALLS}
         digits = self.digits(jax.random.key(seed))
+        errors, basins = self.basins(seed)
         half = {
             name: np.array([half_lost(loads, memory) for memory in curve])
             for name, curve in curves.items()
@@ -85,6 +88,12 @@ class AssociativeMemoryStudy(AbstractStudy):
             pictures={
                 "physics": lambda: draw(loads, curves),
                 "recall": lambda: recall_of_digits(digits),
+                "basins": lambda: plots.robustness(
+                    errors,
+                    basins,
+                    label="Wrong spins in the cue",
+                    quantity="Recalled exactly",
+                ),
             },
         )
 
@@ -120,6 +129,32 @@ class AssociativeMemoryStudy(AbstractStudy):
         }
         recalled = {name: memory(cues) for name, memory in memories.items()}
         return {"stored": images, "cue": cues, **recalled}
+
+    def basins(
+        self, seed: int
+    ) -> tuple[Float[np.ndarray, " errors"], Mapping[str, np.ndarray]]:
+        """From how far the cavity's own minima are found, by either dynamics.
+
+        The minima are those that spins one after the other reach most often.
+        """
+        errors = np.array([0.05, 0.1, 0.2, 0.3])
+        shares = {name: np.zeros((self.memories, len(errors))) for name in RECALLS}
+        for row, own in enumerate(range(seed, seed + self.memories)):
+            place_key, find_key, cue_key = jax.random.split(jax.random.key(own), 3)
+            cavity = spins.CavityAssociativeMemory.random(
+                self.ensembles,
+                self.width * WAIST,
+                WAIST,
+                key=place_key,
+                recall=spins.zero_temperature,
+            )
+            minima = jnp.repeat(cavity.attractors(8, key=find_key), 50, axis=0)
+            for column, error in enumerate(errors):
+                cues = spins.corrupt(minima, float(error), key=cue_key)
+                for name, recall in RECALLS.items():
+                    right = jnp.all(recall(cavity.problem, cues) == minima, axis=-1)
+                    shares[name][row, column] = float(jnp.mean(right))
+        return errors, shares
 
     def _table(
         self,
