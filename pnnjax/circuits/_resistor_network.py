@@ -174,7 +174,7 @@ class ResistorNetwork(AbstractClampableLayer, AbstractBoundedLayer):
     def readout(self, state: OperatingPoint) -> Inexact[Array, "*batch outputs"]:
         sensors, offset = self._sensors(state.voltage)
         y = jnp.einsum("oi,...i->...o", sensors, state.voltage)
-        return y + _rows(offset, y)
+        return y + _rows(offset, y).astype(y.dtype)
 
     def energy(
         self, state: OperatingPoint, x: Float[Array, "*batch inputs"]

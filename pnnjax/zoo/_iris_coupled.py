@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -105,11 +106,11 @@ class IrisCoupled(AbstractStudy):
         hidden = range(sources + CLASSES, sources + CLASSES + self.hidden)
         edges = [(a, b) for a in range(sources) for b in (*outputs, *hidden)]
         edges += [(a, b) for a in hidden for b in outputs]
-        place = jax.random.randint(key, (len(edges),), 0, 2**self.bits).astype(float)
+        place = jax.random.randint(key, (len(edges),), 0, 2**self.bits)
         return circuits.ResistorNetwork(
             sources + CLASSES + self.hidden,
             edges,
-            LOW + (HIGH - LOW) / (2**self.bits - 1) * place,
+            LOW + (HIGH - LOW) / (2**self.bits - 1) * place.astype(jnp.float32),
             inputs=range(2 * FEATURES),
             fixed={2 * FEATURES: BIAS, 2 * FEATURES + 1: -BIAS},
             outputs=outputs,
@@ -151,7 +152,7 @@ class IrisCoupled(AbstractStudy):
         intact = trained(self.network(key=network_key), self.epochs, f"{seed} intact")
         cut = self.damaged(intact.model.layer, key=cut_key)
         test = jnp.asarray(flowers.test_x), jnp.asarray(flowers.test_y)
-        hurt = float(objectives.accuracy(cut(test[0]), test[1]))
+        hurt = float(objectives.accuracy(eqx.filter_jit(cut)(test[0]), test[1]))
         healed = trained(cut, self.again, f"{seed} retrained")
         before, after = (r.history.final()["accuracy"] for r in (intact, healed))
         seconds = intact.history.seconds + healed.history.seconds
