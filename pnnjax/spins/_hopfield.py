@@ -54,12 +54,13 @@ class HopfieldNetwork(AbstractClampableLayer):
 
         - `layers`: the sizes from the input to the output, between which `key` draws
             dense couplings; or the couplings themselves, without a key.
-        - `rate`: above 0; at most 1, or the energy may rise.
+        - `rate`: above 0 and at most 1.
         - `asynchronous`: every other layer moves, then the rest, the output among them,
             sees it and moves. The energy then never rises. Otherwise all move at once,
             which may end in a cycle of two states at a `rate` near 1.
 
-        **Raises:** `ValueError` if neighbors do not fit, naming them.
+        **Raises:** `ValueError` if neighbors do not fit, naming them; for a `rate` out
+        of range.
         """
         if not 0 < rate <= 1:
             raise ValueError(f"`rate` must be above 0 and at most 1, not {rate}.")
