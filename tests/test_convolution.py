@@ -115,8 +115,9 @@ def test_of_equal_values_the_first_takes_the_force():
 # The coupling
 
 
-@pytest.mark.parametrize("padding", [0, 2])
-@pytest.mark.parametrize("name", POOLS)
+@pytest.mark.parametrize(
+    ("name", "padding"), [("max", 0), ("max", 2), *((name, 1) for name in POOLS)]
+)
 def test_drives_are_the_derivatives_of_the_interaction(name, padding):
     layer = coupling(POOLS[name], padding)
     below, above = states(layer, 3)
@@ -146,7 +147,7 @@ def test_interaction_is_that_of_its_formula(name):
     )
 
 
-@pytest.mark.parametrize("name", POOLS)
+@pytest.mark.parametrize("name", ["max", "softmax"])
 def test_any_leading_axes(name):
     layer = coupling(POOLS[name])
     below, above = states(layer, 2, 3)
@@ -163,7 +164,7 @@ def test_any_leading_axes(name):
     assert layer.interaction(below[0, 0], above[0, 0]).shape == ()
 
 
-@pytest.mark.parametrize("name", POOLS)
+@pytest.mark.parametrize("name", ["max", "average", "softmax"])
 def test_single_precision_stays_single(name):
     layer = jax.tree.map(
         lambda a: a.astype(jnp.float32) if isinstance(a, jax.Array) else a,
