@@ -42,7 +42,7 @@ def quantized_update(
         return QuantizedUpdateState(jnp.zeros((), jnp.int32))
 
     def update(
-        updates: Any, state: QuantizedUpdateState, params: Any | None = None
+        updates: Any, state: Any, params: Any | None = None
     ) -> tuple[Any, QuantizedUpdateState]:
         if params is None:
             raise ValueError("`quantized_update` needs the parameters: pass `params`.")
