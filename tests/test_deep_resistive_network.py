@@ -326,6 +326,7 @@ def test_conductances_begin_and_stay_in_the_window(getkey):
         ({"scale": 0.0}, "`scale`"),
         ({"window": (-0.1, 1.0)}, "`window`"),
         ({"window": (1.0, 1.0)}, "`window`"),
+        ({"window": (0.1, 1.0), "scale": 0.1}, "lower end of `window`"),
     ],
 )
 def test_what_can_not_be_built_is_refused(arguments, culprit):

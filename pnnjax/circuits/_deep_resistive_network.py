@@ -74,7 +74,8 @@ class DeepResistiveNetwork(AbstractBoundedLayer, AbstractClampableLayer):
         or nodes, conductances begin uniform in 0 to `scale`$/\sqrt n$, then moved into
         `window`, which is what can be built. Current sources begin at zero.
         **Raises:** `ValueError` if a layer is empty, or there is but one; if a gain or
-        the scale is not positive, or the window no range of conductances.
+        the scale is not positive, or the window no range of conductances, or none that
+        they begin in.
         """
         _check(sizes, input_gain, gain, scale, window)
         counts = [2 * sizes[0], *sizes[1:-1]]
@@ -134,7 +135,7 @@ class DeepResistiveNetwork(AbstractBoundedLayer, AbstractClampableLayer):
     def residual(self, state: Voltages, x: Float[Array, "*batch n"]) -> Voltages:
         r"""What flows into each node and is not taken up by its diode (A).
 
-        It is weighed by $a^{2-2\\ell}$, as the energy is.
+        It is weighed by $a^{2-2\ell}$, as the energy is.
         """
         circuit = self._circuit(x, None)
         return tuple(
@@ -147,6 +148,11 @@ class DeepResistiveNetwork(AbstractBoundedLayer, AbstractClampableLayer):
     def energy(
         self, state: Voltages, x: Float[Array, "*batch n"]
     ) -> Float[Array, "*batch"]:
+        """$E$, less its value with all free nodes at 0 V (W).
+
+        That value is the same for all states, and so large that in single precision the
+        difference between two of them would drown in it.
+        """
         circuit = self._circuit(x, None)
         energy = jnp.zeros(x.shape[:-1], x.dtype)
         for layer, weight in enumerate(self._weights()):
@@ -261,4 +267,10 @@ def _check(
         raise ValueError(
             "`window` must be a range of conductances, 0 <= low < high (S), "
             f"not {window}."
+        )
+    largest = scale / math.sqrt(max([2 * sizes[0], *sizes[1:-1]]))
+    if largest <= low:
+        raise ValueError(
+            f"With `scale`={scale}, conductances begin below {largest:.3g} S, and all "
+            f"at the lower end of `window`, {low} S: none could be told from another."
         )
