@@ -104,9 +104,14 @@ def test_sparse_problems_single_precision_and_a_start():
 
 
 def test_bad_input():
-    for wrong in ({"coupling": 0.0}, {"rate": -1.0}, {"target": 0.0}, {"step": 0.0}):
-        with pytest.raises(ValueError, match=next(iter(wrong))):
-            CoherentIsing(**wrong)
+    with pytest.raises(ValueError, match="coupling"):
+        CoherentIsing(coupling=0.0)
+    with pytest.raises(ValueError, match="rate"):
+        CoherentIsing(rate=-1.0)
+    with pytest.raises(ValueError, match="target"):
+        CoherentIsing(target=0.0)
+    with pytest.raises(ValueError, match="step"):
+        CoherentIsing(step=0.0)
     with pytest.raises(ValueError, match="at least one step"):
         CoherentIsing(0)
     with pytest.raises(ValueError, match="Gains begin at 1"):
