@@ -64,14 +64,15 @@ def energies(machine, x, nudge=None):
 
 
 def test_energy_is_that_of_the_ising_problem(getkey):
-    m, x = machine(getkey(), (3, 2, 3, 4)), jax.random.normal(getkey(), (5, 3))
+    m, x = machine(getkey(), (3, 2, 3, 4)), jax.random.normal(getkey(), (3,))
     state = begin(m, x, getkey())
-    problem = eqx.filter_jit(m.problem)(x[2])
-    spins = jnp.concatenate(state.spins, -1)[2]
-    j, h = problem.couplings.matrix(), problem.field
-    expected = -0.5 * spins @ j @ spins - h @ spins
-    np.testing.assert_allclose(m.energy(state, x)[2], expected)
-    np.testing.assert_allclose(problem.energy(spins), expected)
+    spins = np.concatenate(state.spins)
+    j = np.zeros((9, 9))
+    j[:2, 2:5], j[2:5, 5:] = m.couplings
+    h = np.concatenate([x @ m.weight + m.biases[0], *m.biases[1:]])
+    expected = -spins @ j @ spins - h @ spins
+    both = eqx.filter_jit(lambda s: (m.energy(state, x), m.problem(x).energy(s)))
+    np.testing.assert_allclose(both(jnp.asarray(spins)), expected)
 
 
 def test_residual_is_zero_where_no_spin_would_turn(getkey):
