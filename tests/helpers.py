@@ -53,6 +53,16 @@ def diffractive(key):
 SETTLED = pnn.integrators.UntilSettled(1e-13, 1e-13)
 
 
+def maps(key):
+    """3 x 3 pixels to two feature maps, pooled smoothly, to two units."""
+    lower, upper = jax.random.split(key)
+    pool = pnn.spins.SoftmaxPool(2)
+    coupling = pnn.spins.ConvolutionalCoupling.random(
+        (3, 3, 1), 2, 2, key=lower, pool=pool
+    )
+    return coupling, pnn.spins.DenseCoupling.random(coupling.above, 2, key=upper)
+
+
 def resistors():
     """Six nodes with two soft junctions."""
     edges = [(0, 3), (1, 3), (1, 4), (2, 4), (3, 5), (4, 5), (2, 5), (0, 4)]
@@ -129,6 +139,12 @@ LAYERS = {
             (3, 3, 2), key=key, activation=pnn.spins.Sigmoid(), relaxation=SETTLED
         ),
         jax.random.uniform(key, (3, 3)),
+    ),
+    "hopfield-maps": lambda key: (
+        pnn.spins.HopfieldNetwork(
+            maps(key), activation=pnn.spins.Sigmoid(), relaxation=SETTLED
+        ),
+        jax.random.uniform(key, (3, 3, 3, 1)),
     ),
     "hopfield-full": lambda key: (
         pnn.spins.FullyConnectedHopfield.random(
