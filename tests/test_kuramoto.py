@@ -321,7 +321,7 @@ class TestRefuses:
 
     def test_a_relaxation_that_is_too_short(self):
         short = UntilSettled(1e-12, 1e-12, max_steps=3)
-        layer = Kuramoto((1, 2), key=jax.random.key(0), relaxation=short)
+        layer = Kuramoto((1, 4, 3), key=jax.random.key(0), relaxation=short)
         with pytest.raises(Exception, match="did not settle within 3 steps"):
             layer(jnp.ones(1))
 

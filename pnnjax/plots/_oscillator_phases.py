@@ -67,23 +67,20 @@ def _circle(ax: Any, phases: np.ndarray, outputs: int) -> None:
         edgecolors=GRAY,
         linewidths=0.3,
     )
-    for number, phase in enumerate(outer):
-        place = np.cos(phase), np.sin(phase)
-        color = PALETTE[number % len(PALETTE)]
-        ax.plot(
-            *np.outer(place, (1.08, 1.2 + 0.12 * (number % 3))),
-            color=color,
-            linewidth=1.0,
-        )
+    # Neighbors on the circle are labeled at four distances, not to cover each other.
+    for rank, number in enumerate(np.argsort(np.mod(outer, 2 * np.pi))):
+        place = np.asarray([np.cos(outer[number]), np.sin(outer[number])])
+        color, reach = PALETTE[number % len(PALETTE)], 1.15 + 0.17 * (rank % 4)
+        ax.plot(*np.outer(place, (1.06, reach)), color=color, linewidth=1.0)
         ax.text(
-            *(np.asarray(place) * (1.3 + 0.12 * (number % 3))),
+            *(place * (reach + 0.1)),
             str(number),
             color=color,
             ha="center",
             va="center",
             fontsize=8,
         )
-    ax.set(xlim=(-1.7, 1.7), ylim=(-1.7, 1.7), aspect="equal")
+    ax.set(xlim=(-1.85, 1.85), ylim=(-1.85, 1.85), aspect="equal")
     ax.set_axis_off()
 
 

@@ -55,7 +55,7 @@ class DigitsKuramoto(AbstractExperiment):
     )
     figure: ClassVar[str] = "test accuracy"
     published: ClassVar[float | None] = None
-    duration: ClassVar[float] = 60.0
+    duration: ClassVar[float] = 25.0
 
     def data(self) -> data.Dataset:
         digits = data.digits()
