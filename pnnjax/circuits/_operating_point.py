@@ -169,7 +169,6 @@ def _newton_steps(
 def _whole_step(
     system: System, point: OperatingPoint, wanted: OperatingPoint
 ) -> Float[Array, "..."]:
-    del system, wanted
     return jnp.ones(point.voltage.shape[:-1], point.voltage.real.dtype)
 
 
@@ -242,7 +241,7 @@ def _constrained(
             "rule with real ones."
         )
     columns = jnp.broadcast_to(system.rows.T, (*matrix.shape[:-1], count))
-    pull = jax.scipy.linalg.solve(matrix, columns, assume_a="pos")
+    pull = _solve_columns(matrix, columns)
     schur = jnp.einsum("ci,...id->...cd", system.rows, pull)
     excess = _apply(system.rows, free) - system.limit
     on, flow = _complementary(schur, excess, system)
@@ -333,12 +332,7 @@ def _solve_active(
     flow = jnp.zeros_like(wanted)
     for _ in range(3):
         rest = wanted - _apply(matrix, flow)
-        half = lax.linalg.triangular_solve(
-            factor, rest[..., None], left_side=True, lower=True
-        )
-        flow = flow + lax.linalg.triangular_solve(
-            factor, half, left_side=True, lower=True, transpose_a=True
-        )[..., 0]  # fmt: skip
+        flow = flow + _by_factor(factor, rest[..., None])[..., 0]
     return jnp.where(on, flow, 0)
 
 
@@ -357,9 +351,23 @@ def _solve(
         return lax.complex(_solve(matrix, force.real), _solve(matrix, force.imag))
     if matrix.ndim == 2:
         columns = force.reshape(-1, force.shape[-1]).T
-        solved = jax.scipy.linalg.solve(matrix, columns, assume_a="pos")
-        return solved.T.reshape(force.shape)
-    return jax.scipy.linalg.solve(matrix, force[..., None], assume_a="pos")[..., 0]
+        return _solve_columns(matrix, columns).T.reshape(force.shape)
+    return _solve_columns(matrix, force[..., None])[..., 0]
+
+
+def _solve_columns(
+    matrix: Float[Array, "..."], columns: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    if matrix.ndim == 2:
+        return jax.scipy.linalg.solve(matrix, columns, assume_a="pos")
+    return _by_factor(jnp.linalg.cholesky(matrix), columns)
+
+
+def _by_factor(
+    factor: Float[Array, "..."], columns: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    solve = partial(lax.linalg.triangular_solve, factor, left_side=True, lower=True)
+    return solve(solve(columns), transpose_a=True)
 
 
 def _solve_linearized(function: Any, rest: OperatingPoint) -> OperatingPoint:
