@@ -164,7 +164,7 @@ LAYERS = {
             (3, 4, 2),
             key=key,
             scale=0.5,
-            relaxation=pnn.integrators.UntilSettled(1e-13, 1e-13),
+            relaxation=SETTLED,
         ),
         jax.random.normal(key, (3, 3)),
     ),

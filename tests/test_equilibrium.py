@@ -147,6 +147,13 @@ def test_every_rule_is_exact_at_any_nudge_where_the_response_is_linear(getkey):
         assert error(layer, x, rule, getkey()) < 1e-10
 
 
+def test_an_order_is_held_where_there_is_no_error_at_all(getkey):
+    layer, x = springs(getkey(), quartic=0.0)
+    rule = pnn.estimators.EquilibriumPropagation(3.0)
+    report = pnn.hold_to_claim(layer, rule, x, key=getkey())
+    assert report.held and report.measured == np.inf
+
+
 def cosine(layer, x, y_bar, rule):
     def gradients(model):
         loss = lambda m: jnp.sum(y_bar * m(x))  # noqa: E731
