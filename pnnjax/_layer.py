@@ -34,6 +34,8 @@ class Facts(NamedTuple):
     """Its energy is analytic in the state, which follows complex nudges."""
     conservative: bool = False
     """Its forces are the slope of an energy: nudges and responses are symmetric."""
+    smooth: bool = False
+    """Its settled state moves in proportion to a small force, as no spin does."""
 
 
 class AbstractLayer(eqx.Module):

@@ -199,7 +199,7 @@ def test_maxwell_and_betti(getkey):
     compliance = np.asarray(response(network, jnp.eye(6)))
     np.testing.assert_allclose(compliance, compliance.T, atol=1e-13)
     assert np.linalg.eigvalsh(compliance).min() > 0
-    assert network.facts == pnn.Facts(linear=True, holomorphic=True)
+    assert network.facts.linear and network.facts.holomorphic
 
 
 @each

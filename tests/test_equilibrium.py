@@ -23,7 +23,7 @@ class Springs(pnn.AbstractClampableLayer):
     outputs: int = eqx.field(static=True)
     quartic: float = 0.3
     relaxation: pnn.integrators.AbstractRelaxation = UntilSettled(1e-14, 1e-14)
-    facts = pnn.Facts(holomorphic=True, conservative=True)
+    facts = pnn.Facts(holomorphic=True, conservative=True, smooth=True)
 
     def __call__(self, x, *, key=None):
         return self.readout(self.relax(self.initial_state(x, key=key), x, None))
@@ -268,7 +268,7 @@ def test_too_few_points_are_refused():
 
 def test_a_hard_limit_is_no_place_for_complex_nudges(getkey):
     class Hard(Springs):
-        facts = pnn.Facts(conservative=True)
+        facts = pnn.Facts(conservative=True, smooth=True)
 
     layer, _ = springs(getkey())
     hard = Hard(layer.pull, layer.bonds, layer.outputs)
@@ -279,7 +279,7 @@ def test_a_hard_limit_is_no_place_for_complex_nudges(getkey):
 def test_forces_without_a_potential_are_warned_about(getkey):
     class Wind(pnn.AbstractEquilibriumLayer):
         inner: Springs
-        facts = pnn.Facts()
+        facts = pnn.Facts(smooth=True)
 
         def __call__(self, x, *, key=None):
             return self.inner(x)
@@ -302,6 +302,17 @@ def test_forces_without_a_potential_are_warned_about(getkey):
     with pytest.raises(TypeError, match="VectorFieldEP"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pnn.Physical(Wind(layer), pnn.estimators.EquilibriumPropagation())
+
+
+def test_spins_have_no_derivative_to_follow(getkey):
+    machine = pnn.spins.IsingMachine((3, 4, 2), key=getkey())
+    for rule in (
+        pnn.estimators.ImplicitDifferentiation(),
+        pnn.estimators.VectorFieldEP(),
+        pnn.estimators.FrequencyPropagation(),
+    ):
+        with pytest.raises(TypeError, match="a spin flips or stays"):
+            pnn.Physical(machine, rule)
 
 
 def test_what_does_not_settle_is_an_error_that_says_so(getkey):

@@ -329,4 +329,4 @@ class TestRefuses:
 def test_facts_and_capabilities(getkey):
     layer = layered(getkey())
     assert isinstance(layer, pnn.AbstractClampableLayer)
-    assert layer.facts == pnn.Facts(holomorphic=True)
+    assert layer.facts.holomorphic

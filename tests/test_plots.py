@@ -1,9 +1,9 @@
 """Pictures show the data they are given, and touch nothing else."""
 
 import inspect
-from pathlib import Path
 import subprocess
 import sys
+from pathlib import Path
 
 import equinox as eqx
 import jax

@@ -55,7 +55,7 @@ class DeepResistiveNetwork(AbstractBoundedLayer, AbstractClampableLayer):
     input_gain: float
     gain: float
     window: tuple[float, float]  # S
-    facts = Facts()
+    facts = Facts(conservative=True, smooth=True)
 
     def __init__(
         self,

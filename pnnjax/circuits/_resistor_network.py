@@ -119,6 +119,7 @@ class ResistorNetwork(AbstractClampableLayer, AbstractBoundedLayer):
             linear=not graph.diodes and not shifts,
             holomorphic=not ideal(graph),
             conservative=True,
+            smooth=True,
         )
 
     def __call__(

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from .._estimator import Claim, Conditions, Order, PhysicalCost
 from .._layer import AbstractEnergyLayer
 from ._phases import direction, settling_cost, strength
-from ._settling import AbstractSettling
+from ._settling import SMOOTH, AbstractSettling
 
 
 class FrequencyPropagation(AbstractSettling):
@@ -38,7 +38,7 @@ class FrequencyPropagation(AbstractSettling):
     """
 
     claim: ClassVar[Claim] = Order(2, in_="beta")
-    conditions: ClassVar[Conditions] = Conditions(AbstractEnergyLayer)
+    conditions: ClassVar[Conditions] = Conditions(AbstractEnergyLayer, required=SMOOTH)
 
     beta: Float[Array, "..."]
     points: int = eqx.field(static=True)

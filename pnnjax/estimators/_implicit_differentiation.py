@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from .._estimator import Claim, Conditions, Exact, PhysicalCost
 from .._layer import AbstractEquilibriumLayer
 from ._autodiff import model_flops
-from ._settling import AbstractSettling
+from ._settling import SMOOTH, AbstractSettling
 
 
 class ImplicitDifferentiation(AbstractSettling):
@@ -32,7 +32,9 @@ class ImplicitDifferentiation(AbstractSettling):
     """
 
     claim: ClassVar[Claim] = Exact()
-    conditions: ClassVar[Conditions] = Conditions(AbstractEquilibriumLayer)
+    conditions: ClassVar[Conditions] = Conditions(
+        AbstractEquilibriumLayer, required=SMOOTH
+    )
 
     dense_up_to: int = eqx.field(static=True, default=512)
     rtol: float = eqx.field(static=True, default=1e-6)

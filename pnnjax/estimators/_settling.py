@@ -6,6 +6,12 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .._estimator import AbstractEstimator
 
+SMOOTH = {
+    "smooth": "its state does not move in proportion to a small force (a spin flips or "
+    "stays), so it has no derivative to follow"
+}
+"""The condition of rules that need the response to small forces."""
+
 
 class AbstractSettling(AbstractEstimator):
     """A rule whose forward run is the free relaxation, and which keeps its state."""

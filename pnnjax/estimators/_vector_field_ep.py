@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from .._estimator import Claim, Conditions, Order, PhysicalCost
 from .._layer import AbstractEquilibriumLayer
 from ._phases import direction, settling_cost, strength
-from ._settling import AbstractSettling
+from ._settling import SMOOTH, AbstractSettling
 
 
 class VectorFieldEP(AbstractSettling):
@@ -33,6 +33,7 @@ class VectorFieldEP(AbstractSettling):
     claim: ClassVar[Claim] = Order(2, in_="beta")
     conditions: ClassVar[Conditions] = Conditions(
         AbstractEquilibriumLayer,
+        required=SMOOTH,
         expected={
             "conservative": "its forces have no potential (its couplings are not "
             "symmetric), so the state's response to the error is not the error's way "

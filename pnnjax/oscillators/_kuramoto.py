@@ -45,7 +45,7 @@ class Kuramoto(AbstractClampableLayer):
     start: float
     scatter: float
     reference: float
-    facts = Facts(holomorphic=True)
+    facts = Facts(conservative=True, smooth=True, holomorphic=True)
 
     def __init__(
         self,

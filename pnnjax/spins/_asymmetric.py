@@ -72,7 +72,7 @@ class AsymmetricNetwork(AbstractEquilibriumLayer):
 
     @property
     def facts(self) -> Facts:
-        return Facts(holomorphic=self.activation.holomorphic)
+        return Facts(smooth=True, holomorphic=self.activation.holomorphic)
 
     def __call__(
         self, x: Float[Array, "*batch inputs"], *, key: PRNGKeyArray | None = None

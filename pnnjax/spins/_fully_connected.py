@@ -100,7 +100,9 @@ class FullyConnectedHopfield(AbstractClampableLayer):
 
     @property
     def facts(self) -> Facts:
-        return Facts(conservative=True, holomorphic=self.activation.holomorphic)
+        return Facts(
+            conservative=True, smooth=True, holomorphic=self.activation.holomorphic
+        )
 
     @property
     def coupling(self) -> Float[Array, "units units"]:

@@ -73,7 +73,11 @@ class HopfieldNetwork(AbstractClampableLayer):
     @property
     def facts(self) -> Facts:
         parts = (self.activation, *self.couplings)
-        return Facts(conservative=True, holomorphic=all(p.holomorphic for p in parts))
+        return Facts(
+            conservative=True,
+            smooth=True,
+            holomorphic=all(p.holomorphic for p in parts),
+        )
 
     def __call__(
         self, x: Float[Array, "..."], *, key: PRNGKeyArray | None = None

@@ -157,7 +157,12 @@ class ElasticNetwork(AbstractClampableLayer, AbstractBoundedLayer):
 
     @property
     def facts(self) -> Facts:
-        return Facts(linear=self.linearized and self.unstressed, holomorphic=True)
+        return Facts(
+            linear=self.linearized and self.unstressed,
+            conservative=True,
+            smooth=True,
+            holomorphic=True,
+        )
 
     def __call__(
         self,
