@@ -357,3 +357,11 @@ def test_cost_counts_the_relaxations(name, getkey):
     eqx.filter_grad(lambda m: jnp.sum(m(x) ** 2))(model)
     jax.effects_barrier()
     assert len(count) == RULES[name].cost(layer, x[0]).relaxations
+
+
+def test_single_precision_settles_in_a_double_precision_session():
+    half = jnp.asarray(0.5, jnp.float32)
+    step = lambda s: half * s + half  # noqa: E731
+    settled = UntilSettled(1e-6, 1e-6)(step, jnp.zeros(3, jnp.float32), nudged=False)
+    assert settled.dtype == jnp.float32
+    np.testing.assert_allclose(settled, 1.0, rtol=1e-5)

@@ -80,11 +80,15 @@ class UntilSettled(AbstractRelaxation):
         import optimistix as optx
 
         del nudged
-        phase = jax.tree.map(jnp.iscomplexobj, state)
+        narrow = jax.tree.map(lambda s: s.dtype, state)
+
+        def move(wide, _):
+            return _widened(step(_narrowed(wide, narrow)))
+
         solution = optx.fixed_point(
-            lambda parts, _: _split(step(_joined(parts, phase))),
+            move,
             optx.FixedPointIteration(self.rtol, self.atol),
-            _split(state),
+            _widened(state),
             adjoint=optx.ImplicitAdjoint(_linear_solver(state, self.rtol)),
             max_steps=self.max_steps,
             throw=False,
@@ -96,7 +100,7 @@ class UntilSettled(AbstractRelaxation):
             f"rtol={self.rtol}, atol={self.atol}: take more or smaller steps, a larger "
             "tolerance, weaker couplings, or a smaller nudge.",
         )
-        return _joined(settled, phase)
+        return _narrowed(settled, narrow)
 
 
 def _linear_solver(state, rtol):
@@ -108,12 +112,21 @@ def _linear_solver(state, rtol):
     return lx.GMRES(rtol=rtol, atol=rtol)
 
 
-def _split(state):
-    """Complex arrays as pairs of real ones, which is what the solver is made for."""
-    return jax.tree.map(lambda s: (s.real, s.imag) if jnp.iscomplexobj(s) else s, state)
+def _widened(state):
+    """Real and imaginary parts, in the default dtype, which is the solver's own."""
+    real = jnp.zeros(()).dtype
+
+    def widen(s):
+        parts = (s.real, s.imag) if jnp.iscomplexobj(s) else (s,)
+        return tuple(part.astype(real) for part in parts)
+
+    return jax.tree.map(widen, state)
 
 
-def _joined(parts, is_complex):
-    return jax.tree.map(
-        lambda whole, s: lax.complex(*s) if whole else s, is_complex, parts
-    )
+def _narrowed(wide, dtypes):
+    def narrow(dtype, parts):
+        real = jnp.finfo(dtype).dtype
+        parts = tuple(part.astype(real) for part in parts)
+        return lax.complex(*parts) if len(parts) == 2 else parts[0]
+
+    return jax.tree.map(narrow, dtypes, wide)
