@@ -155,12 +155,14 @@ def test_an_order_is_held_where_there_is_no_error_at_all(getkey):
 
 
 def cosine(layer, x, y_bar, rule):
-    def gradients(model):
-        loss = lambda m: jnp.sum(y_bar * m(x))  # noqa: E731
-        return jax.tree.leaves(eqx.filter_grad(loss)(model))
+    physical = gradients(pnn.Physical(layer, rule), x, y_bar)[:-1]  # not that of eta
+    return pnn.cosine_similarity(physical, gradients(layer, x, y_bar))
 
-    physical = gradients(pnn.Physical(layer, rule))[:-1]  # without that of eta
-    return pnn.cosine_similarity(physical, gradients(layer))
+
+@eqx.filter_jit
+def gradients(model, x, y_bar):
+    loss = lambda m: jnp.sum(y_bar * m(x))  # noqa: E731
+    return jax.tree.leaves(eqx.filter_grad(loss)(model))
 
 
 def test_coupled_learning_is_colinear_for_one_output_and_not_for_several(getkey):

@@ -26,7 +26,16 @@ LIGHT = {
     "a mesh in `Mismatch`, `Quantize`, …": "mesh-mismatched",
     "`eqx.nn` modules": "foreign",
 }
-SETTLED = {}
+SETTLED = {
+    "`HopfieldNetwork`, sigmoid": "hopfield",
+    "`HopfieldNetwork` of maps, softmax pooling": "hopfield-maps",
+    "`FullyConnectedHopfield`": "hopfield-full",
+    "`AsymmetricNetwork`": "hopfield-asymmetric",
+    "`ResistorNetwork` with junctions": "resistors",
+    "`DeepResistiveNetwork`": "deep-resistive",
+    "`Kuramoto`": "kuramoto",
+    "`ElasticNetwork`": "springs",
+}
 FOR_LIGHT = {
     "Autodiff": "autodiff",
     "PhysicsAware": "physics-aware",
@@ -86,13 +95,17 @@ def test_tables_name_every_estimator():
 
 
 def test_example_is_short_and_runs(capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    body = [line for line in code.splitlines() if line.strip()]
+    first, second = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    body = [line for line in first.splitlines() if line.strip()]
     assert len([line for line in body if "import" not in line]) <= 20
-    promised = float(re.search(r"about (0\.\d+)", code)[1])
+    promised = float(re.search(r"about (0\.\d+)", first)[1])
+    names: dict = {}
     with jax.enable_x64(False):
-        exec(compile(code, "README.md", "exec"), {})
-    assert float(capsys.readouterr().out) == pytest.approx(promised, abs=0.05)
+        exec(compile(first, "README.md", "exec"), names)
+        assert float(capsys.readouterr().out) == pytest.approx(promised, abs=0.05)
+        exec(compile(second, "README.md", "exec"), names)
+        images = jax.numpy.zeros((3, 64))
+        assert names["model"](images).shape == (3, 10)
 
 
 def test_every_experiment_named_is_registered():

@@ -40,11 +40,11 @@ def test_jitter_moves_half_a_pixel():
 
 
 def test_study_trains_each_chip_four_ways():
-    study = MismatchStudy(seeds=1, levels=2, epochs=1, size=4)
+    study = MismatchStudy(seeds=1, levels=1, smallest=0.2, epochs=1, size=4)
     with jax.enable_x64(False):
         outcome = study.run(seed=0, checkpoint=None, resume=False, progress=False)
     table = outcome.table
-    assert list(table["method"]) == 2 * list(METHODS)
+    assert list(table["method"]) == list(METHODS)
     result = dict(zip(zip(table["phase_error"], table["method"]), table["accuracy"]))
     worst = max(table["phase_error"])
     assert result[worst, IDEAL] > 0.6

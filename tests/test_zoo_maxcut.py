@@ -38,6 +38,23 @@ def test_the_study_tells_who_found_which_cut(ring, tmp_path):
     assert (tmp_path / "run" / "physics.png").is_file()
 
 
+def test_a_run_that_was_stopped_goes_on(ring, tmp_path, monkeypatch):
+    settings = {"graphs": "ring", "seconds": 0.01, "sweeps": 50, "who": "annealing"}
+    study = zoo.configure(MaxcutGset, settings)
+    first = study.run(seed=0, checkpoint=tmp_path, resume=False, progress=False)
+    with open(tmp_path / "rows.jsonl", "a") as file:
+        file.write('["ring", 12, "dis')  # stopped while writing
+    monkeypatch.setattr(MaxcutGset, "measure", None)  # nothing is measured again
+    again = study.run(seed=0, checkpoint=tmp_path, resume=True, progress=False)
+    assert again.table == first.table and again.value == first.value == 1.0
+
+
+def test_an_unknown_solver_is_named(ring):
+    study = zoo.configure(MaxcutGset, {"graphs": "ring", "who": "tabu"})
+    with pytest.raises(ValueError, match="no solver tabu"):
+        study.run(seed=0, checkpoint=None, resume=False, progress=False)
+
+
 def test_a_run_that_fails_is_repeated_more_slowly(ring, monkeypatch):
     seen = []
 

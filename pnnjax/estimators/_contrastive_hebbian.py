@@ -27,7 +27,7 @@ class ContrastiveHebbian(AbstractSettling):
     (2003), doi:10.1162/089976603762552988.
     """
 
-    claim: ClassVar[Claim] = Biased(min_cosine=0.2)
+    claim: ClassVar[Claim] = Biased(min_cosine=0.1)
     conditions: ClassVar[Conditions] = Conditions(AbstractClampableLayer)
 
     def backward(

@@ -1,5 +1,6 @@
 """MaxCut on the G-set, by three Ising machines."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,24 +57,34 @@ class MaxcutGset(AbstractStudy):
     seconds: float = setting(60.0, "for each solver and graph, s", low=0.01)
     replicas: int = setting(64, "runs side by side", low=1)
     sweeps: int = setting(1000, "of the quick run", low=1)
+    who: str = setting("", "solvers, such as `annealing discrete`; all if empty")
 
     def solvers(self, sweeps: int) -> dict[str, spins.AbstractIsingSolver]:
         """By name."""
-        return {
-            "simulated annealing": spins.SimulatedAnnealing(sweeps),
-            "ballistic bifurcation": spins.SimulatedBifurcation(sweeps, discrete=False),
-            "discrete bifurcation": spins.SimulatedBifurcation(sweeps),
+        every = {
+            "annealing": spins.SimulatedAnnealing(sweeps),
+            "ballistic": spins.SimulatedBifurcation(sweeps, discrete=False),
+            "discrete": spins.SimulatedBifurcation(sweeps),
         }
+        wanted = self.who.split() or every
+        if unknown := set(wanted) - set(every):
+            raise ValueError(
+                f"There is no solver {', '.join(sorted(unknown))}: `who` names some of "
+                f"{', '.join(every)}."
+            )
+        return {name: every[name] for name in wanted}
 
     def run(
         self, *, seed: int, checkpoint: Path | None, resume: bool, progress: bool
     ) -> Outcome:
-        begin, key = time.monotonic(), jax.random.key(seed)
-        rows: list[Row] = []
-        for name in _shown(self.names(), progress):
-            graph = data.gset(name)
-            key, own = jax.random.split(key)
-            rows += [self.measure(graph, kind, own) for kind in self.solvers(1)]
+        begin, kinds = time.monotonic(), tuple(self.solvers(1))
+        done = _Done(checkpoint, resume)
+        for i, name in enumerate(_shown(self.names(), progress)):
+            key = jax.random.fold_in(jax.random.key(seed), i)
+            for kind, own in zip(kinds, jax.random.split(key, len(kinds)), strict=True):
+                if not done.has(name, kind):
+                    done.add(self.measure(data.gset(name), kind, own))
+        rows = done.rows
         best = {row.graph: 0.0 for row in rows}
         for row in rows:
             best[row.graph] = max(best[row.graph], row.share)
@@ -133,6 +144,31 @@ class MaxcutGset(AbstractStudy):
         return plots.spin_raster(
             np.asarray(seen[:, :100]), np.asarray(energy), ground=ground
         )
+
+
+class _Done:
+    """The rows so far; each is written as it comes, so that a run can go on."""
+
+    def __init__(self, checkpoint: Path | None, resume: bool):
+        self.rows: list[Row] = []
+        self.file = None
+        if checkpoint is None:
+            return
+        checkpoint.mkdir(exist_ok=True)
+        self.file = checkpoint / "rows.jsonl"
+        if resume and self.file.exists():
+            lines = self.file.read_text().split("\n")[:-1]  # without one cut short
+            self.rows = [Row(*json.loads(line)) for line in lines]
+        self.file.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
+
+    def has(self, graph: str, solver: str) -> bool:
+        return any((row.graph, row.solver) == (graph, solver) for row in self.rows)
+
+    def add(self, row: Row) -> None:
+        self.rows.append(row)
+        if self.file is not None:
+            with open(self.file, "a") as file:
+                file.write(json.dumps(row) + "\n")
 
 
 def _shown(jobs: tuple[str, ...], progress: bool) -> Iterator[str]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SIDE = 28
 CLASSES = 10
+MILLIVOLTS = 1e3  # in a volt
 
 
 class Shaken(AbstractLayer):
@@ -49,9 +50,9 @@ class Shaken(AbstractLayer):
 class MnistDRN(AbstractExperiment):
     """Each pixel drives two sources; the output node of highest voltage is the class.
 
-    Trained by the cross-entropy of the output voltages, in volts, on images that are
-    moved by up to a pixel. Only ratios count: 3 V for a white pixel, with millivolts in
-    the softmax, is the same network. Seeds 0, 1 and 2 reach 98.94, 98.86 and 98.92 %.
+    Trained by the cross-entropy of the output voltages, in millivolts, on images that
+    are moved by up to a pixel. Only ratios count: kilovolts with volts in the softmax
+    are the same network.
     """
 
     epochs: int = setting(12, "passes through the training images", low=1)
@@ -59,8 +60,8 @@ class MnistDRN(AbstractExperiment):
     images: int = setting(60_000, "how many of them to train with", low=1, high=60_000)
     hidden: int = setting(512, "nodes with a diode", low=2)
     shift: int = setting(1, "pixels by which training images are moved", low=0, high=4)
-    input_gain: float = setting(3000.0, "volts of a white pixel", low=1e-9)
-    beta: float = setting(3.0, "size of the nudging currents (A)", low=1e-9)
+    input_gain: float = setting(3.0, "volts of a white pixel", low=1e-9)
+    beta: float = setting(3e-3, "size of the nudging currents (A)", low=1e-9)
     learning_rate: float = setting(1e-3, "of Adam, falling as a cosine (S)", low=0)
 
     name: ClassVar[str] = "mnist-drn"
@@ -88,7 +89,7 @@ class MnistDRN(AbstractExperiment):
         return eqx.nn.Sequential([Shaken(self.shift), Physical(network, rule)])
 
     def objective(self, predictions: Any, targets: Any) -> Array:
-        return objectives.cross_entropy(predictions, targets)
+        return objectives.cross_entropy(predictions * MILLIVOLTS, targets)
 
     def optimizer(self, steps: int) -> optax.GradientTransformation:
         return optax.adam(optax.cosine_decay_schedule(self.learning_rate, steps))

@@ -65,7 +65,7 @@ class MnistEP(AbstractExperiment):
     )
     figure: ClassVar[str] = "test accuracy"
     published: ClassVar[float | None] = 0.98
-    duration: ClassVar[float] = 400.0
+    duration: ClassVar[float] = 120.0
 
     def data(self) -> data.Dataset:
         return data.mnist()
