@@ -11,11 +11,11 @@ from jax.test_util import check_grads
 from scipy import stats
 
 from pnnjax.spins import (
-    DenseCouplings,
+    DenseCouplingMatrix,
     IsingProblem,
     SimulatedAnnealing,
     SimulatedBifurcation,
-    SparseCouplings,
+    SparseCouplingMatrix,
     anneal,
     bifurcation_energy,
     bifurcation_step,
@@ -23,7 +23,7 @@ from pnnjax.spins import (
     ising_energy,
     metropolis,
 )
-from pnnjax.spins._couplings import independent_groups
+from pnnjax.spins._coupling_matrix import independent_groups
 from pnnjax.spins._random_stream import exponential, random_stream
 
 
@@ -296,7 +296,7 @@ def test_wrong_couplings_are_named(couplings, match):
     with raises(match):
         IsingProblem(couplings)
     with raises("finite and symmetric with an empty diagonal"):
-        eqx.filter_jit(lambda j: DenseCouplings(j).values)(jnp.asarray(couplings))
+        eqx.filter_jit(lambda j: DenseCouplingMatrix(j).values)(jnp.asarray(couplings))
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_wrong_couplings_are_named(couplings, match):
 )
 def test_wrong_edges_are_named(edges, weights, match):
     with raises(match):
-        SparseCouplings(4, np.array(edges), np.array(weights))
+        SparseCouplingMatrix(4, np.array(edges), np.array(weights))
 
 
 def test_wrong_fields_and_starts_are_named():

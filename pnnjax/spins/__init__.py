@@ -26,10 +26,10 @@ from ._cavity_memory import (
 )
 from ._coherent_ising import CoherentIsing as CoherentIsing
 from ._convolution import ConvolutionalCoupling as ConvolutionalCoupling
-from ._couplings import (
-    AbstractCouplings as AbstractCouplings,
-    DenseCouplings as DenseCouplings,
-    SparseCouplings as SparseCouplings,
+from ._coupling_matrix import (
+    AbstractCouplingMatrix as AbstractCouplingMatrix,
+    DenseCouplingMatrix as DenseCouplingMatrix,
+    SparseCouplingMatrix as SparseCouplingMatrix,
 )
 from ._fully_connected import FullyConnectedHopfield as FullyConnectedHopfield
 from ._hopfield import HopfieldNetwork as HopfieldNetwork

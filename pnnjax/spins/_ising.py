@@ -10,7 +10,11 @@ from jax import lax
 from jax.core import Tracer
 from jaxtyping import Array, Float, Inexact, Int, Shaped
 
-from ._couplings import AbstractCouplings, DenseCouplings, SparseCouplings
+from ._coupling_matrix import (
+    AbstractCouplingMatrix,
+    DenseCouplingMatrix,
+    SparseCouplingMatrix,
+)
 
 AnyArray = jax.Array | np.ndarray
 
@@ -40,12 +44,12 @@ class IsingProblem(eqx.Module):
     Differentiable in the couplings and the field.
     """
 
-    couplings: AbstractCouplings
+    couplings: AbstractCouplingMatrix
     field: Float[Array, " n"]
 
     def __init__(
         self,
-        couplings: Float[AnyArray, "n n"] | AbstractCouplings,
+        couplings: Float[AnyArray, "n n"] | AbstractCouplingMatrix,
         field: Float[AnyArray, " n"] | None = None,
     ):
         """`couplings`: $J$, symmetric with an empty diagonal; `field`: $h$, or none.
@@ -54,8 +58,8 @@ class IsingProblem(eqx.Module):
         not that of its transpose, or on the diagonal and not zero, or if a field is not
         finite or one is missing. Traced values raise at run time.
         """
-        if not isinstance(couplings, AbstractCouplings):
-            couplings = DenseCouplings(couplings)
+        if not isinstance(couplings, AbstractCouplingMatrix):
+            couplings = DenseCouplingMatrix(couplings)
         self.couplings = couplings
         self.field = _checked_field(field, couplings)
 
@@ -75,7 +79,7 @@ class IsingProblem(eqx.Module):
         **Raises:** `ValueError` naming the edge, if one leaves the `n` spins, joins a
         spin to itself, is there twice or has no finite weight.
         """
-        return cls(SparseCouplings(n, edges, weights), field)
+        return cls(SparseCouplingMatrix(n, edges, weights), field)
 
     @property
     def size(self) -> int:
@@ -139,7 +143,7 @@ def _lifted(field: Float[Array, " n"], spins: Inexact[Array, "*batch n"]) -> Arr
 
 
 def _checked_field(
-    field: Float[AnyArray, " n"] | None, couplings: AbstractCouplings
+    field: Float[AnyArray, " n"] | None, couplings: AbstractCouplingMatrix
 ) -> Float[Array, " n"]:
     dtype = jax.eval_shape(couplings.matrix).dtype
     if field is None:

@@ -43,7 +43,7 @@ class MnistEP(AbstractExperiment):
     """One hidden layer of units with a hard sigmoid, as in the paper, but for centered
     nudges, layers that settle in turns, Adam, and training images that are moved about.
 
-    Seeds 0 and 1 reach 98.7 and 98.8 %.
+    Seeds 0, 1 and 2 reach 98.7, 98.8 and 98.8 %.
     """
 
     epochs: int = setting(20, "passes through the training images", low=1)

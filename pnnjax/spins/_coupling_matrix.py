@@ -20,7 +20,7 @@ Move = Callable[
 """`(spins, product, start) -> spins`: `product` is $Js$; the first one is `start`."""
 
 
-class AbstractCouplings(eqx.Module):
+class AbstractCouplingMatrix(eqx.Module):
     """A symmetric matrix $J$ with an empty diagonal."""
 
     @property
@@ -41,7 +41,7 @@ class AbstractCouplings(eqx.Module):
         r"""$\sum_{ij} J_{ij}^2$."""
 
     @abc.abstractmethod
-    def in_groups(self) -> tuple["AbstractCouplings", Int[Array, " n"]]:
+    def in_groups(self) -> tuple["AbstractCouplingMatrix", Int[Array, " n"]]:
         """The couplings of the spins in the order of `visit`, and that order."""
 
     @abc.abstractmethod
@@ -54,7 +54,7 @@ class AbstractCouplings(eqx.Module):
         """
 
 
-class DenseCouplings(AbstractCouplings):
+class DenseCouplingMatrix(AbstractCouplingMatrix):
     """All pairs are coupled: each spin is a group of its own."""
 
     values: Float[Array, "n n"]
@@ -80,7 +80,7 @@ class DenseCouplings(AbstractCouplings):
     def squares(self) -> Float[Array, ""]:
         return jnp.sum(self.values**2)
 
-    def in_groups(self) -> tuple["DenseCouplings", Int[Array, " n"]]:
+    def in_groups(self) -> tuple["DenseCouplingMatrix", Int[Array, " n"]]:
         return self, jnp.arange(self.size)
 
     def visit(
@@ -96,7 +96,7 @@ class DenseCouplings(AbstractCouplings):
         return lax.scan(one, spins, jnp.arange(self.size))[0]
 
 
-class SparseCouplings(AbstractCouplings):
+class SparseCouplingMatrix(AbstractCouplingMatrix):
     """Each spin is coupled to few.
 
     The spins are sorted into groups none of whose members are coupled. Each group has
@@ -156,7 +156,7 @@ class SparseCouplings(AbstractCouplings):
     def squares(self) -> Float[Array, ""]:
         return jnp.sum(jnp.stack([jnp.sum(weights**2) for weights in self.weights]))
 
-    def in_groups(self) -> tuple["SparseCouplings", Int[Array, " n"]]:
+    def in_groups(self) -> tuple["SparseCouplingMatrix", Int[Array, " n"]]:
         if self.order is None:
             return self, jnp.arange(self.size)
         where = lambda this: (this.order, this.place)  # noqa: E731
