@@ -1,23 +1,10 @@
 """Training physical neural networks in JAX."""
 
+import importlib
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
-from . import (
-    circuits as circuits,
-    data as data,
-    devices as devices,
-    estimators as estimators,
-    imperfections as imperfections,
-    integrators as integrators,
-    objectives as objectives,
-    optics as optics,
-    optimizers as optimizers,
-    oscillators as oscillators,
-    plots as plots,
-    spins as spins,
-    waves as waves,
-    zoo as zoo,
-)
+from . import estimators as estimators
 from ._batch import physical_vjp as physical_vjp
 from ._checkpoint import CheckpointError as CheckpointError
 from ._claims import (
@@ -60,4 +47,50 @@ from ._layer import (
 )
 from ._physical import Physical as Physical, attach as attach
 
+if TYPE_CHECKING:
+    from . import (
+        circuits as circuits,
+        data as data,
+        devices as devices,
+        imperfections as imperfections,
+        integrators as integrators,
+        objectives as objectives,
+        optics as optics,
+        optimizers as optimizers,
+        oscillators as oscillators,
+        plots as plots,
+        spins as spins,
+        waves as waves,
+        zoo as zoo,
+    )
+
+_ROOMS = frozenset(
+    {
+        "circuits",
+        "data",
+        "devices",
+        "imperfections",
+        "integrators",
+        "objectives",
+        "optics",
+        "optimizers",
+        "oscillators",
+        "plots",
+        "spins",
+        "waves",
+        "zoo",
+    }
+)
+
 __version__ = version("pnnjax")
+
+
+def __getattr__(name: str):
+    """Import a room when it is first asked for: nobody needs all physics at once."""
+    if name in _ROOMS:
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"`pnnjax` has no `{name}`.")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ROOMS} - {"TYPE_CHECKING", "importlib", "version"})
