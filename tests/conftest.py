@@ -14,6 +14,13 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def dropped_programs():
+    """Each compiled program holds memory maps, of which Linux allows 65,530."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def getkey():
     """A new key at each call, the same ones in every run."""
