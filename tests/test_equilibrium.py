@@ -97,7 +97,10 @@ RULES = {
 }
 
 
-@pytest.mark.parametrize("name", RULES)
+# The other rules are held to their claims on every layer of the registry.
+@pytest.mark.parametrize(
+    "name", ["holomorphic-2", "holomorphic-continuous", "implicit-iterative"]
+)
 def test_claim_holds_on_springs(name, getkey):
     layer, x = springs(getkey())
     report = pnn.hold_to_claim(layer, RULES[name], x, key=getkey())
