@@ -39,6 +39,7 @@ def test_jitter_moves_half_a_pixel():
     assert all(copy.sum() == 1 for copy in copies)
 
 
+@pytest.mark.slow
 def test_study_trains_each_chip_four_ways():
     study = MismatchStudy(seeds=1, levels=1, smallest=0.2, epochs=1, size=4)
     with jax.enable_x64(False):
