@@ -174,7 +174,8 @@ def _raster(
     with style():
         fig = figure(7.2, 5.4)
         fig.set_layout_engine("constrained")
-        left, right = np.ravel(fig.subfigures(1, 2, width_ratios=(1, 3)))
+        grid = fig.add_gridspec(1, 2, width_ratios=(1, 3))
+        left, right = fig.add_subfigure(grid[0]), fig.add_subfigure(grid[1])
         image = left.subplots()
         image.imshow(np.reshape(x, (28, 28)), cmap="gray_r")
         image.set_title(f"A {label}")
