@@ -40,6 +40,7 @@ from ._layer import (
     AbstractReciprocalLayer as AbstractReciprocalLayer,
     AbstractScatteringLayer as AbstractScatteringLayer,
     AbstractSymmetricLayer as AbstractSymmetricLayer,
+    AbstractTrajectoryLayer as AbstractTrajectoryLayer,
     AbstractWrapper as AbstractWrapper,
     Facts as Facts,
     output_size as output_size,

@@ -202,6 +202,41 @@ class AbstractClampableLayer(AbstractEnergyLayer):
         """Settle from `state` while the sensors are held at `output`."""
 
 
+class AbstractTrajectoryLayer(AbstractLayer):
+    r"""Linear dynamics in time: sources drive the nodes from rest, sensors follow them.
+
+    The response is causal and does not change with time, $v_t = \sum_{k < t} h_{t-k}
+    s_k$. Where it is reciprocal, each $h$ is symmetric, with losses as without.
+    """
+
+    @abc.abstractmethod
+    def drive(self, x: Float[Array, "..."]) -> Float[Array, "*batch time nodes"]:
+        """The source at each node, held for one step after the other."""
+
+    @abc.abstractmethod
+    def evolve(
+        self, sources: Float[Array, "*batch time nodes"]
+    ) -> Float[Array, "*batch time nodes"]:
+        """The nodes after each step, from rest."""
+
+    @abc.abstractmethod
+    def readout(
+        self, trajectory: Float[Array, "*batch time nodes"]
+    ) -> Float[Array, "..."]:
+        """What the output sensors show."""
+
+    @abc.abstractmethod
+    def cotangent(
+        self,
+        trajectory: Float[Array, "*batch time nodes"],
+        adjoint: Float[Array, "*batch time nodes"],
+    ) -> "AbstractTrajectoryLayer":
+        r"""The parameters' cotangent from what each node did in the two runs.
+
+        `adjoint[t]` is $\lambda_t$, the loss's derivative to `sources[t]`.
+        """
+
+
 class AbstractHamiltonianLayer(AbstractLayer):
     """Conservative dynamics that can be run backwards by reversing the state."""
 

@@ -169,6 +169,17 @@ LAYERS = {
         jax.random.normal(key, (3, 3)),
     ),
     "resistors": lambda key: (resistors(), jax.random.normal(key, (3, 2))),
+    "rc": lambda key: (
+        pnn.circuits.RCNetwork(
+            [(0, 1), (1, 2), (2, None)],
+            jnp.asarray([0.5, 1.0, 1.5]),
+            jnp.asarray([1.0, 2.0, 1.5]),
+            inputs=[0, 1],
+            outputs=[2, (0, 1)],
+            step=0.3,
+        ),
+        jax.random.normal(key, (3, 6, 2)),
+    ),
     "deep-resistive": lambda key: (
         pnn.circuits.DeepResistiveNetwork(
             (2, 3, 2), key=key, gain=2.0, relaxation=SETTLED
@@ -192,6 +203,7 @@ ESTIMATORS = {
     "ep-vector-field": lambda layer: pnn.estimators.VectorFieldEP(0.05),
     "frequency": lambda layer: pnn.estimators.FrequencyPropagation(0.05),
     "coupled": lambda layer: pnn.estimators.CoupledLearning(1e-4),
+    "same-device": lambda layer: pnn.estimators.SameDeviceAdjoint(),
     "contrastive-hebbian": lambda layer: pnn.estimators.ContrastiveHebbian(),
 }
 

@@ -9,4 +9,5 @@ from ._diode import (
 )
 from ._graph import BidirectionalAmplifier as BidirectionalAmplifier
 from ._operating_point import OperatingPoint as OperatingPoint
+from ._rc_network import RCNetwork as RCNetwork, charge_spread as charge_spread
 from ._resistor_network import ResistorNetwork as ResistorNetwork

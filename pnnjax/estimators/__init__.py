@@ -16,5 +16,6 @@ from ._in_situ import InSituBackprop as InSituBackprop
 from ._optical_backprop import OpticalBackprop as OpticalBackprop
 from ._physics_aware import PhysicsAware as PhysicsAware
 from ._random_sign_ep import RandomSignEP as RandomSignEP
+from ._same_device_adjoint import SameDeviceAdjoint as SameDeviceAdjoint
 from ._tap_detector import TapDetector as TapDetector
 from ._vector_field_ep import VectorFieldEP as VectorFieldEP
