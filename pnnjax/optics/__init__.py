@@ -1,5 +1,7 @@
 from ._amplitude_mask import AmplitudeMask as AmplitudeMask, ComplexMask as ComplexMask
 from ._angular_spectrum import angular_spectrum as angular_spectrum
+from ._beam_propagation import beam_propagation as beam_propagation
+from ._coupled_modes import scattering_matrix as scattering_matrix
 from ._detector import (
     BalancedDetector as BalancedDetector,
     Detector as Detector,
@@ -20,8 +22,16 @@ from ._height_map import (
 from ._intensity import Intensity as Intensity, intensity as intensity
 from ._mesh import MZIMesh as MZIMesh
 from ._mod_relu import ModReLU as ModReLU, mod_relu as mod_relu
+from ._nonlinear_schrodinger import (
+    NonlinearFiber as NonlinearFiber,
+    nonlinear_schrodinger as nonlinear_schrodinger,
+)
 from ._phase_mask import PhaseMask as PhaseMask
+from ._programmable_waveguide import ProgrammableWaveguide as ProgrammableWaveguide
+from ._pulse import frequency_grid as frequency_grid, time_grid as time_grid
+from ._raman import RamanResponse as RamanResponse
 from ._rayleigh_sommerfeld import rayleigh_sommerfeld as rayleigh_sommerfeld
+from ._resonator_network import ResonatorNetwork as ResonatorNetwork
 from ._saturable_absorber import (
     SaturableAbsorber as SaturableAbsorber,
     saturated_transmission as saturated_transmission,
@@ -29,3 +39,7 @@ from ._saturable_absorber import (
 from ._stl import write_stl as write_stl
 from ._svd import SVDMesh as SVDMesh
 from ._triangular import TriangularMesh as TriangularMesh
+from ._waveguide_modes import (
+    GaussianModes as GaussianModes,
+    gaussian_modes as gaussian_modes,
+)

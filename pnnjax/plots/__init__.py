@@ -1,5 +1,6 @@
 """Pictures of physical networks and of how they train."""
 
+from ._beam import beam as beam
 from ._circuit import circuit as circuit
 from ._confusion_matrix import confusion_matrix as confusion_matrix
 from ._cross_section import cross_section as cross_section
@@ -13,6 +14,7 @@ from ._mesh import mesh as mesh
 from ._node_voltages import node_voltages as node_voltages
 from ._oscillator_phases import oscillator_phases as oscillator_phases
 from ._phase_masks import phase_masks as phase_masks
+from ._phase_portrait import phase_portrait as phase_portrait
 from ._recall import capacity as capacity, recall as recall
 from ._robustness import robustness as robustness
 from ._spin_raster import spin_raster as spin_raster
