@@ -6,7 +6,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float, Inexact, PRNGKeyArray, PyTree
+
+from .integrators import Splitting
 
 Detect = Callable[[Complex[Array, "..."]], PyTree]
 """An instrument at the tunable elements: local complex fields in, readings out."""
@@ -36,6 +39,8 @@ class Facts(NamedTuple):
     """Its forces are the slope of an energy: nudges and responses are symmetric."""
     smooth: bool = False
     """Its settled state moves in proportion to a small force, as no spin does."""
+    accessible: bool = False
+    """Each of its tunable modes has a port of its own."""
 
 
 class AbstractLayer(eqx.Module):
@@ -237,48 +242,148 @@ class AbstractTrajectoryLayer(AbstractLayer):
         """
 
 
+class PhaseSpace(NamedTuple):
+    r"""Positions and momenta: pytrees of real `"*batch ..."` arrays, of one structure.
+
+    A complex amplitude is $\psi = (q + ip)/\sqrt 2$, so that
+    $i\dot\psi = \partial H/\partial\psi^*$.
+    """
+
+    position: PyTree[Float[Array, "..."]]
+    momentum: PyTree[Float[Array, "..."]]
+
+    def reversed(self) -> "PhaseSpace":
+        """The same place, with the motion reversed; an amplitude is conjugated."""
+        return PhaseSpace(self.position, jax.tree.map(lambda p: -p, self.momentum))
+
+    def kicked(self, slope: "PhaseSpace", strength: Any) -> "PhaseSpace":
+        """After a short pulse of a Hamiltonian with this slope, and this integral."""
+        return PhaseSpace(
+            jax.tree.map(lambda q, h: q + strength * h, self.position, slope.momentum),
+            jax.tree.map(lambda p, h: p - strength * h, self.momentum, slope.position),
+        )
+
+
+class Part(NamedTuple):
+    r"""One term $H_k$ of a Hamiltonian, with its exact flow.
+
+    It must be even in the momenta, and $\partial H_k/\partial\theta$ must not change
+    along its own flow: a kick by a potential, a drift, a rotation by what is conserved.
+    """
+
+    energy: Callable[[PhaseSpace, PyTree], Float[Array, "*batch"]] | None
+    """`energy(state, drive)` of each example; `None` if the part is loss or gain."""
+    flow: Callable[[PhaseSpace, PyTree, float], PhaseSpace]
+    """`flow(state, drive, duration)` (s)."""
+
+
 class AbstractHamiltonianLayer(AbstractLayer):
-    """Conservative dynamics that can be run backwards by reversing the state."""
+    """Conservative motion, which runs backwards when the momenta are reversed.
+
+    The Hamiltonian is a sum of parts, whose exact flows a symmetric composition puts
+    together. The output is what the sensors show at the end, `"*batch outputs"`; or at
+    several times, `"*batch readings outputs"`.
+    """
+
+    splitting: eqx.AbstractVar[Splitting]
 
     @abc.abstractmethod
-    def hamiltonian(
-        self,
-        state: PyTree[Inexact[Array, "..."]],
-        x: Inexact[Array, "..."],
-        t: Float[Array, ""],
+    def initial_state(self, x: Inexact[Array, "..."]) -> PhaseSpace:
+        """Where the motion begins."""
+
+    @abc.abstractmethod
+    def drive(self, x: Inexact[Array, "..."]) -> PyTree[Float[Array, "steps ..."]]:
+        """What acts from outside in each step; `None` if nothing does."""
+
+    @abc.abstractmethod
+    def parts(self) -> tuple[Part, ...]:
+        """The terms of the Hamiltonian; the last one acts in the middle of a step."""
+
+    @abc.abstractmethod
+    def readout(self, state: PhaseSpace) -> Float[Array, "*batch outputs"]:
+        """What the sensors show."""
+
+    def __call__(
+        self, x: Inexact[Array, "..."], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "..."]:
-        """The energy of each example at time `t` (s)."""
+        del key
+        return self.run(x)[1]
 
-    @abc.abstractmethod
-    def evolve(
-        self,
-        state: PyTree[Inexact[Array, "..."]],
-        x: Inexact[Array, "..."],
-        observe: Callable[[PyTree, Any], PyTree],
-    ) -> tuple[PyTree[Inexact[Array, "..."]], PyTree]:
-        """The final state, and what `observe(state, t)` saw on the way."""
+    def run(self, x: Inexact[Array, "..."]) -> tuple[PhaseSpace, Float[Array, "..."]]:
+        """The final state, and the output."""
+        flows = [part.flow for part in self.parts()]
 
-    @abc.abstractmethod
-    def time_reverse(
-        self, state: PyTree[Inexact[Array, "..."]]
-    ) -> PyTree[Inexact[Array, "..."]]:
-        """Reverse the motion: momenta change sign, complex amplitudes conjugate."""
+        def move(state, part, drive, duration):
+            return flows[part](state, drive, duration)
 
-    @abc.abstractmethod
-    def readout(self, state: PyTree[Inexact[Array, "..."]]) -> Inexact[Array, "..."]:
-        """What the output sensors show."""
+        def step(state, drive):
+            return self.splitting.step(move, len(flows), state, drive), None
+
+        def until_read(state, drives):
+            state, _ = jax.lax.scan(step, state, drives, self.splitting.every)
+            return state, self.readout(state)
+
+        blocks = self.splitting.blocks(self.drive(x))
+        state, y = jax.lax.scan(
+            until_read, self.initial_state(x), blocks, self.splitting.blocks_count
+        )
+        return state, self.splitting.read(y)
+
+    def trajectory(
+        self, state: PhaseSpace, drive: PyTree[Float[Array, "steps ..."]]
+    ) -> PhaseSpace:
+        """The states after each step from `state` on, along a new leading axis."""
+        flows = [part.flow for part in self.parts()]
+
+        def move(state, part, drive, duration):
+            return flows[part](state, drive, duration)
+
+        def step(state, drive):
+            state = self.splitting.step(move, len(flows), state, drive)
+            return state, state
+
+        return jax.lax.scan(step, state, drive, self.splitting.steps)[1]
+
+    def energy(self, state: PhaseSpace, drive: PyTree) -> Float[Array, "*batch"]:
+        """The Hamiltonian, of each example, while `drive` acts."""
+        terms = [part.energy(state, drive) for part in self.parts() if part.energy]
+        return jnp.sum(jnp.stack(terms), 0)
 
 
 class AbstractScatteringLayer(AbstractLayer):
-    """Driven linear modes, known by what their ports scatter."""
+    r"""Linear modes in a steady state, known by what their ports scatter.
+
+    $S = 1 - i\sqrt\kappa\,(\omega - H)^{-1}\sqrt\kappa$, with one port a mode. The
+    input and the parameters are in $H$, and the output is read from $S$.
+    """
+
+    probes: eqx.AbstractVar[tuple[int, ...]]
+    """The ports between which the output is read, as their modes are counted."""
 
     @abc.abstractmethod
-    def scattering_matrix(self, x: Inexact[Array, "..."]) -> Complex[Array, "..."]:
-        """`S[r, p]`: from port `p` to port `r`, in amplitude."""
+    def port_decay(self) -> Any:
+        r"""$\kappa$ of each mode (rad/s), known beforehand."""
 
     @abc.abstractmethod
-    def ports(self) -> PyTree:
-        """The ports of the tunable modes, in the structure of the parameters."""
+    def scatter(self, x: Float[Array, "..."]) -> Complex[Array, "*batch modes probes"]:
+        """`S[r, p]`: what leaves every port for a unit field sent into a probe's."""
+
+    @abc.abstractmethod
+    def readout(
+        self, scattered: Complex[Array, "*batch probes probes"]
+    ) -> Inexact[Array, "..."]:
+        """The output, from what is scattered between the probes."""
+
+    @abc.abstractmethod
+    def cotangent(
+        self,
+        left: Complex[Array, "*batch modes q"],
+        right: Complex[Array, "*batch modes q"],
+    ) -> tuple["AbstractScatteringLayer", Float[Array, "..."]]:
+        r"""The cotangents of the parameters and of x.
+
+        The loss changes by $\operatorname{Re}\sum_q l_{jq}\,\mathrm dH_{jk}\,r_{kq}$.
+        """
 
 
 class AbstractWrapper(AbstractLayer):

@@ -5,3 +5,8 @@ from ._relaxation import (
     FixedSteps as FixedSteps,
     UntilSettled as UntilSettled,
 )
+from ._split_step import split_step as split_step
+from ._splitting import (
+    Splitting as Splitting,
+    symmetric_stages as symmetric_stages,
+)

@@ -1,0 +1,174 @@
+"""Exchange between coupled modes: bonds, colors in which they don't meet, rotations."""
+
+import functools
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+Bonds = tuple[tuple[int, int], ...]
+
+
+def chain_bonds(sites: int) -> Bonds:
+    """Each site with the next."""
+    return tuple((i, i + 1) for i in range(sites - 1))
+
+
+def ring_bonds(sites: int) -> Bonds:
+    """A chain whose ends are joined; for three sites or more."""
+    return (*chain_bonds(sites), (sites - 1, 0))
+
+
+def grid_bonds(rows: int, columns: int) -> Bonds:
+    """Nearest neighbors on a grid whose sites are numbered row by row."""
+    across = [(i, i + 1) for i in range(rows * columns) if (i + 1) % columns]
+    down = [(i, i + columns) for i in range((rows - 1) * columns)]
+    return (*across, *down)
+
+
+def hypercube_bonds(dimension: int) -> Bonds:
+    """Sites whose numbers differ in one binary digit: any two are near each other."""
+    return tuple(
+        (i, i ^ 1 << digit)
+        for digit in range(dimension)
+        for i in range(2**dimension)
+        if not i >> digit & 1
+    )
+
+
+class Color(NamedTuple):
+    """Bonds of which no two have a site in common."""
+
+    bonds: np.ndarray
+    """Their numbers."""
+    first: np.ndarray
+    second: np.ndarray
+    """The sites that each of them joins."""
+    partner: np.ndarray
+    """Of each site; itself, where there is none."""
+    bond_of: np.ndarray
+    """The number of each site's bond; that after the last one, where there is none."""
+
+
+@functools.cache
+def edge_colors(bonds: Bonds, sites: int) -> tuple[Color, ...]:
+    """Each bond gets the first color that neither of its sites has yet."""
+    used: list[set[int]] = [set() for _ in range(sites)]
+    members: dict[int, list[int]] = {}
+    for number, (i, j) in enumerate(bonds):
+        color = next(c for c in itertools.count() if c not in used[i] | used[j])
+        used[i].add(color)
+        used[j].add(color)
+        members.setdefault(color, []).append(number)
+    return tuple(_color(bonds, sites, members[c]) for c in sorted(members))
+
+
+def exchange_energy(
+    position: Float[Array, "*batch sites"],
+    momentum: Float[Array, "*batch sites"],
+    coupling: Float[Array, " bonds"],  # rad/s
+    color: Color,
+) -> Float[Array, "*batch"]:
+    r"""$\sum J_{ij}(\psi_i^*\psi_j + \text{c.c.})$ over the bonds of a color."""
+    (q, q_), (p, p_) = (
+        (a[..., color.first], a[..., color.second]) for a in (position, momentum)
+    )
+    return jnp.sum(each(coupling[color.bonds], q) * (q * q_ + p * p_), -1)
+
+
+def exchange(
+    position: Float[Array, "*batch sites"],
+    momentum: Float[Array, "*batch sites"],
+    coupling: Float[Array, " bonds"],  # rad/s
+    color: Color,
+    duration: float,  # s
+) -> tuple[Float[Array, "*batch sites"], Float[Array, "*batch sites"]]:
+    r"""The exact flow of `exchange_energy`: $\psi_i \to c\,\psi_i - i s\,\psi_j$.
+
+    $c, s$ are the cosine and sine of $J_{ij}$ times the duration.
+    """
+    padded = jnp.concatenate([coupling, jnp.zeros(1, coupling.dtype)])
+    angle = duration * padded[color.bond_of]
+    cosine, sine = each(jnp.cos(angle), position), each(jnp.sin(angle), position)
+    partner = color.partner
+    return (
+        cosine * position + sine * momentum[..., partner],
+        cosine * momentum - sine * position[..., partner],
+    )
+
+
+def each(
+    values: Float[Array, " n"], like: Float[Array, "*batch n"]
+) -> Float[Array, "*batch n"]:
+    """The same values for every example, in the precision of `like`."""
+    return jnp.broadcast_to(values.astype(like.dtype), like.shape)
+
+
+def check_bonds(bonds: Sequence[tuple[int, int]], sites: int) -> Bonds:
+    """The bonds as a tuple of pairs, once they are known to be possible.
+
+    **Raises:** `ValueError` naming the bond that is not, or that is there twice.
+    """
+    if sites < 1:
+        raise ValueError(f"A lattice has at least one site, not {sites}.")
+    seen = set()
+    for i, j in bonds:
+        if not (0 <= i < sites and 0 <= j < sites and i != j):
+            raise ValueError(
+                f"The bond {(i, j)} does not join two of the {sites} sites, which are "
+                f"numbered from 0 to {sites - 1}."
+            )
+        if frozenset((i, j)) in seen:
+            raise ValueError(f"The bond {(i, j)} is given twice: leave one out.")
+        seen.add(frozenset((i, j)))
+    return tuple((int(i), int(j)) for i, j in bonds)
+
+
+def bonds_of(
+    coupling: Float[Array | np.ndarray, "_ _"],
+) -> tuple[Bonds, Float[np.ndarray, " bonds"]]:
+    """The entries off the diagonal that are not zero, and their values.
+
+    **Raises:** `ValueError` naming the entries that are not symmetric or not finite.
+    """
+    matrix = np.asarray(coupling)
+    if matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"`coupling` must be square, but is of shape {matrix.shape}.")
+    if not np.all(np.isfinite(matrix)):
+        i, j = np.argwhere(~np.isfinite(matrix))[0].tolist()
+        raise ValueError(f"`coupling[{i}, {j}]` is not finite.")
+    if np.any(matrix != matrix.T):
+        i, j = np.argwhere(matrix != matrix.T)[0].tolist()
+        raise ValueError(
+            "`coupling` must be symmetric, or the energy is not real: but "
+            f"coupling[{i}, {j}] is {matrix[i, j]}, and coupling[{j}, {i}] is "
+            f"{matrix[j, i]}. Their mean {(matrix[i, j] + matrix[j, i]) / 2} would do "
+            "for both."
+        )
+    rows, columns = np.nonzero(np.triu(matrix, 1))
+    bonds = tuple(zip(rows.tolist(), columns.tolist(), strict=True))
+    return bonds, matrix[rows, columns]
+
+
+def strongest_rate(
+    frequency: Float[np.ndarray, " sites"],  # rad/s
+    coupling: Float[np.ndarray, " bonds"],  # rad/s
+    bonds: Bonds,
+) -> float:  # rad/s
+    """No eigenfrequency of the linear lattice is larger (Gershgorin)."""
+    total = np.abs(frequency)
+    for (i, j), strength in zip(bonds, np.abs(coupling), strict=True):
+        total[i] += strength
+        total[j] += strength
+    return float(np.max(total))
+
+
+def _color(bonds: Bonds, sites: int, members: list[int]) -> Color:
+    first, second = np.asarray([bonds[m] for m in members], int).reshape(-1, 2).T
+    partner, bond_of = np.arange(sites), np.full(sites, len(bonds))
+    partner[first], partner[second] = second, first
+    bond_of[first] = bond_of[second] = members
+    return Color(np.asarray(members), first, second, partner, bond_of)
