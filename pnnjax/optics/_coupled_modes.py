@@ -101,6 +101,33 @@ def layered_response(
     return tuple(a.reshape(*batch, *a.shape[1:]) for a in reversed(groups))
 
 
+def matrix_cotangent(
+    left: Complex[Array, "*batch n q"],
+    right: Complex[Array, "*batch n q"],
+    sizes: Sequence[int],
+) -> tuple[tuple[Float[Array, "*batch _"], ...], tuple[Float[Array, "_ _"], ...]]:
+    r"""From $\operatorname{Re}\sum_q l_{jq}\,\mathrm dH_{jk}\,r_{kq}$, of each group.
+
+    **Returns:** what belongs to the detunings, an example each, and to the couplings,
+    added up over the examples.
+    """
+    edges = np.cumsum(sizes)[:-1]
+    # Side by side, so that real products can be used.
+    a = jnp.split(jnp.concatenate([left.real, left.imag], -1), edges, axis=-2)
+    b = jnp.split(jnp.concatenate([right.real, -right.imag], -1), edges, axis=-2)
+    coupling = tuple(
+        _overlap(a[k], b[k + 1]) + _overlap(a[k + 1], b[k]).T
+        for k in range(len(sizes) - 1)
+    )
+    return tuple(jnp.sum(u * v, -1) for u, v in zip(a, b)), coupling
+
+
+def _overlap(a, b):
+    """The sum of products over examples and probes, between two groups of modes."""
+    a, b = (z.reshape(-1, *z.shape[-2:]) for z in (a, b))
+    return jnp.einsum("bjq,blq->jl", a, b)
+
+
 def _driven(first, coupling, source):
     """What the first group's own source does to the second, and to itself."""
     if source is None:

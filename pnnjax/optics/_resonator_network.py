@@ -11,7 +11,12 @@ from jax import lax
 from jaxtyping import Array, Complex, Float, PRNGKeyArray
 
 from .._layer import AbstractScatteringLayer, Facts
-from ._coupled_modes import hamiltonian, layered_response, scattering_matrix
+from ._coupled_modes import (
+    hamiltonian,
+    layered_response,
+    matrix_cotangent,
+    scattering_matrix,
+)
 
 
 class ResonatorNetwork(AbstractScatteringLayer):
@@ -188,20 +193,11 @@ class ResonatorNetwork(AbstractScatteringLayer):
         left: Complex[Array, "*batch modes probes"],
         right: Complex[Array, "*batch modes probes"],
     ) -> tuple["ResonatorNetwork", Float[Array, "*batch inputs"]]:
-        batch = left.shape[:-2]
-        edges = np.cumsum(self.sizes)[:-1]
-        a, b = (jnp.split(_real_pairs(z), edges, axis=-2) for z in (left, right))
-        b = [_conjugate(part) for part in b]
-        own = [jnp.sum(u * v, -1) for u, v in zip(a, b)]
-        coupling = [
-            _overlap(a[k], b[k + 1]) + _overlap(a[k + 1], b[k]).T
-            for k in range(len(self.coupling))
-        ]
-        detuning = [jnp.sum(part, tuple(range(len(batch)))) for part in own]
-        bar = eqx.tree_at(
-            lambda r: (r.detuning, r.coupling), self, (tuple(detuning), tuple(coupling))
-        )
-        inputs = own[0].reshape(*batch, self.replicas, -1)
+        detuning, coupling = matrix_cotangent(left, right, self.sizes)
+        axes = tuple(range(left.ndim - 2))
+        added = tuple(jnp.sum(part, axes) for part in detuning)
+        bar = eqx.tree_at(lambda r: (r.detuning, r.coupling), self, (added, coupling))
+        inputs = detuning[0].reshape(*left.shape[:-2], self.replicas, -1)
         return bar, jnp.sum(inputs, -2)
 
     def matrix(
@@ -248,22 +244,6 @@ def _as_complex(values, dtype):
     return lax.complex(
         jnp.asarray(np.real(values), dtype), jnp.asarray(np.imag(values), dtype)
     )
-
-
-def _real_pairs(z):
-    """Real and imaginary parts side by side, so that real products can be used."""
-    return jnp.concatenate([z.real, z.imag], -1)
-
-
-def _conjugate(pairs):
-    real, imaginary = jnp.split(pairs, 2, -1)
-    return jnp.concatenate([real, -imaginary], -1)
-
-
-def _overlap(a, b):
-    """The sum of products over examples and probes, between two groups of modes."""
-    a, b = (z.reshape(-1, *z.shape[-2:]) for z in (a, b))
-    return jnp.einsum("bjq,blq->jl", a, b)
 
 
 def _each(value, count, name):

@@ -1,0 +1,205 @@
+"""Coupled resonators whose frequencies shift with the light inside them."""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Complex, Float, Inexact, PRNGKeyArray
+
+from .._layer import Facts
+from .._scattering import AbstractNonlinearScatteringLayer
+from ._coupled_modes import hamiltonian, matrix_cotangent
+
+
+def kerr_drift(
+    amplitude: Complex[Array, "*batch n"],  # √J
+    incoming: Complex[Array, "*batch n"],  # √W
+    hamiltonian: Complex[Array, "n n"],  # rad/s, less the frequency of the light
+    kerr: float,  # rad/s/J
+    decay: Float[Array, " n"],  # rad/s, into the port of each mode
+) -> Complex[Array, "*batch n"]:  # √J/s
+    r"""$\dot a = -i(H - \omega)\,a - i g|a|^2 a - \sqrt\kappa\,a_\text{in}$.
+
+    **Source:** Dal Cin, Marquardt, Wanjura, arXiv:2508.11750 (2025).
+    """
+    power = amplitude.real**2 + amplitude.imag**2
+    root = jnp.broadcast_to(jnp.sqrt(decay), power.shape).astype(incoming.dtype)
+    linear = jnp.einsum("jk,...k->...j", hamiltonian, amplitude)
+    return -1j * (linear + (kerr * power).astype(linear.dtype) * amplitude) - (
+        root * incoming
+    )
+
+
+class KerrNetwork(AbstractNonlinearScatteringLayer):
+    r"""Groups of Kerr resonators, each coupled to the next, in their steady state.
+
+    The input is the light sent into the ports of the first group (√W), the output the
+    light that leaves those of the last one, $a_\text{out} = a_\text{in} + \sqrt\kappa\,
+    a$. Detunings and couplings are trained; the couplings are real and symmetric. All
+    rates are in one unit: rad/s, or, where `decay` is 1, that decay.
+
+    **Valid for:** light so weak that the linear steady state leads to the only one. A
+    mode can be bistable from $g|a|^2 = (\kappa + \kappa')/\sqrt3$ on.
+    **Error:** of the steady state, `rtol`.
+    **Source:** Dal Cin, Marquardt, Wanjura, arXiv:2508.11750 (2025).
+    """
+
+    detuning: tuple[Float[Array, " _"], ...]
+    coupling: tuple[Float[Array, "_ _"], ...]
+    kerr: float
+    decay: float
+    loss: float
+    frequency: float
+    rtol: float
+
+    def __init__(
+        self,
+        sizes: tuple[int, ...],
+        *,
+        key: PRNGKeyArray,
+        kerr: float,  # rad/s/J
+        decay: float = 1.0,  # rad/s
+        loss: float = 0.0,  # rad/s
+        frequency: float = 0.0,  # rad/s
+        scale: float = 1.0,  # rad/s
+        rtol: float = 1e-6,
+    ):
+        """Two or more groups of resonators with random couplings, and no detunings.
+
+        **Arguments:** `sizes`: of the groups; `kerr`: the shift of a mode's frequency
+        for 1 J in it; `decay`: into the port of each mode; `loss`: into anything else;
+        `scale`: couplings begin normal, of variance `scale**2` over how many resonators
+        the group below has.
+        **Raises:** `ValueError` for what can't be built.
+        """
+        if len(sizes) < 2 or min(sizes) < 1:
+            raise ValueError(
+                "`sizes` are two or more groups of at least one resonator, not "
+                f"{sizes}."
+            )
+        if not (decay > 0 and loss >= 0 and rtol > 0):
+            raise ValueError(
+                "`decay` and `rtol` must be positive, and `loss` not negative, but "
+                f"they are {decay}, {rtol} and {loss}."
+            )
+        keys = jax.random.split(key, len(sizes) - 1)
+        self.detuning = tuple(jnp.zeros(n) for n in sizes)
+        self.coupling = tuple(
+            scale / math.sqrt(n) * jax.random.normal(k, (n, m))
+            for n, m, k in zip(sizes, sizes[1:], keys)
+        )
+        self.kerr = kerr
+        self.decay = decay
+        self.loss = loss
+        self.frequency = frequency
+        self.rtol = rtol
+
+    @property
+    def facts(self) -> Facts:
+        return Facts(reciprocal=True, lossless=self.loss == 0, accessible=True)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many resonators each group has."""
+        return tuple(len(d) for d in self.detuning)
+
+    def port_decay(self) -> Float[np.ndarray, " modes"]:
+        return np.full(sum(self.sizes), self.decay)
+
+    def __call__(
+        self,
+        x: Inexact[Array, "*batch inputs"],  # √W
+        *,
+        key: PRNGKeyArray | None = None,
+    ) -> Complex[Array, "*batch outputs"]:  # √W
+        return self.readout(self.scatter(self.incoming(x)))
+
+    def incoming(
+        self,
+        x: Inexact[Array, "*batch inputs"],  # √W
+    ) -> Complex[Array, "*batch modes"]:  # √W
+        if x.shape[-1] != self.sizes[0]:
+            raise ValueError(
+                f"There are {self.sizes[0]} resonators in the first group, but `x` has "
+                f"{x.shape[-1]} fields: its shape is {x.shape}."
+            )
+        field = x if jnp.iscomplexobj(x) else lax.complex(x, jnp.zeros_like(x))
+        dark = [(0, 0)] * (x.ndim - 1) + [(0, sum(self.sizes[1:]))]
+        return jnp.pad(field, dark)
+
+    def scatter(
+        self,
+        incoming: Complex[Array, "*batch modes"],  # √W
+    ) -> Complex[Array, "*batch modes"]:  # √W
+        root = jnp.sqrt(self._rates(incoming)[1]).astype(incoming.dtype)
+        inside = self.amplitude(incoming)
+        return incoming + jnp.broadcast_to(root, inside.shape) * inside
+
+    def readout(
+        self,
+        outgoing: Complex[Array, "*batch modes"],  # √W
+    ) -> Complex[Array, "*batch outputs"]:  # √W
+        return outgoing[..., -self.sizes[-1] :]
+
+    def cotangent(
+        self,
+        left: Complex[Array, "*batch modes"],
+        right: Complex[Array, "*batch modes"],
+    ) -> "KerrNetwork":
+        detuning, coupling = matrix_cotangent(
+            left[..., None], right[..., None], self.sizes
+        )
+        axes = tuple(range(left.ndim - 1))
+        added = tuple(jnp.sum(part, axes) for part in detuning)
+        return eqx.tree_at(lambda r: (r.detuning, r.coupling), self, (added, coupling))
+
+    def amplitude(
+        self,
+        incoming: Complex[Array, "*batch modes"],  # √W
+    ) -> Complex[Array, "*batch modes"]:  # √J
+        """The modes in the steady state that Newton's method finds from the linear one.
+
+        **Raises:** an error when it runs, if it finds none.
+        """
+        matrix, decay = self._rates(incoming)
+        rows = incoming.reshape(-1, incoming.shape[-1])
+        source = jnp.sqrt(decay).astype(rows.dtype)[None] * rows
+        linear = 1j * jnp.linalg.solve(matrix, source.T).T
+        settle = jax.vmap(lambda a, s: self._settled(a, s, matrix, decay))
+        return settle(linear, rows).reshape(incoming.shape)
+
+    def _settled(self, start, incoming, matrix, decay):
+        import optimistix as optx
+
+        def drift(parts, args):
+            a = kerr_drift(lax.complex(*parts), args[0], args[1], self.kerr, decay)
+            return a.real, a.imag
+
+        solution = optx.root_find(
+            drift,
+            optx.Newton(self.rtol, self.rtol * 1e-3),
+            (start.real, start.imag),
+            (incoming, matrix),
+            max_steps=64,
+            throw=False,
+        )
+        failed = solution.result != optx.RESULTS.successful
+        return lax.complex(*eqx.error_if(solution.value, failed, UNSETTLED))
+
+    def _rates(self, incoming: Any):
+        """$H - \\omega$, and the decay into each port."""
+        dtype = incoming.real.dtype
+        detuning = [d.astype(dtype) - self.frequency for d in self.detuning]
+        width = [self.decay + self.loss] * len(detuning)
+        decay = jnp.asarray(self.port_decay(), dtype)
+        return hamiltonian(detuning, self.coupling, width), decay
+
+
+UNSETTLED = (
+    "Newton's method found no steady state of the Kerr resonators: send less light, or "
+    "take a smaller `kerr`, so that no mode shifts by more than about its linewidth."
+)
