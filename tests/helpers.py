@@ -50,6 +50,19 @@ def diffractive(key):
     return pnn.optics.DiffractiveLayer(mask, space)
 
 
+def nonlinear_fiber():
+    """Dispersion and Kerr effect of light that fills the window, both trained."""
+    return pnn.optics.NonlinearFiber(
+        1.0,
+        dt=1.0,
+        beta2=jnp.asarray(-0.3),
+        gamma=jnp.asarray(0.2),
+        steps=3,
+        raman=pnn.optics.RamanResponse(0.2, 1.0, 3.0),
+        tolerance=1.0,
+    )
+
+
 SETTLED = pnn.integrators.UntilSettled(1e-13, 1e-13)
 
 
@@ -134,6 +147,7 @@ LAYERS = {
     "saturable": lambda key: (pnn.optics.SaturableAbsorber(10.0), field(key, 5, 4)),
     "mod-relu": lambda key: (pnn.optics.ModReLU(4), field(key, 5, 4)),
     "intensity": lambda key: (pnn.optics.Intensity(), field(key, 5, 4)),
+    "nonlinear-fiber": lambda key: (nonlinear_fiber(), 0.5 * field(key, 3, 16)),
     "hopfield": lambda key: (
         pnn.spins.HopfieldNetwork(
             (3, 3, 2), key=key, activation=pnn.spins.Sigmoid(), relaxation=SETTLED

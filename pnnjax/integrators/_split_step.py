@@ -1,4 +1,4 @@
-"""Split steps: two parts of a motion, each of which can be followed exactly, in turn."""
+"""Split steps: two parts of a motion, each of them followed exactly, in turn."""
 
 import math
 from collections.abc import Callable

@@ -15,6 +15,7 @@ from ._node_voltages import node_voltages as node_voltages
 from ._oscillator_phases import oscillator_phases as oscillator_phases
 from ._phase_masks import phase_masks as phase_masks
 from ._phase_portrait import phase_portrait as phase_portrait
+from ._pulse_evolution import pulse_evolution as pulse_evolution
 from ._recall import capacity as capacity, recall as recall
 from ._robustness import robustness as robustness
 from ._spin_raster import spin_raster as spin_raster
