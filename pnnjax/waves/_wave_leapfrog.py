@@ -1,0 +1,181 @@
+"""Leapfrog steps of a scalar field on a grid, and their adjoint within little memory.
+
+A field is kept as one long row, `"batch cells"`: the rows of the grid end to end, with
+a dark cell after each and a dark row before the first and after the last. So every
+neighbor is at a constant offset, and the loops over cells need no case distinction.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Int, PyTree
+
+Update = Callable[[PyTree, Array, Array, Array], Array]
+"""`(coefficients, field, previous, laplacian) -> next`, cell by cell.
+
+It must be zero where field, previous and coefficients are: in the dark cells.
+"""
+
+
+class Grid(NamedTuple):
+    """How cells are laid out, where waves are fed in and where they are recorded."""
+
+    shape: tuple[int, int]
+    sources: tuple[tuple[int, int], ...]
+    probes: tuple[tuple[int, int], ...]
+
+    @property
+    def width(self) -> int:
+        """From a cell to the one below it."""
+        return self.shape[1] + 1
+
+    @property
+    def inside(self) -> slice:
+        """All but the dark rows."""
+        return slice(self.width, self.width * (self.shape[0] + 1))
+
+    def flat(self, field: Float[Array, "*batch ny nx"]) -> Float[Array, "*batch cells"]:
+        """Rows end to end."""
+        margins = [(0, 0)] * (field.ndim - 2) + [(1, 1), (0, 1)]
+        return jnp.pad(field, margins).reshape(*field.shape[:-2], -1)
+
+    def square(
+        self, field: Float[Array, "*batch cells"]
+    ) -> Float[Array, "*batch ny nx"]:
+        """The grid again."""
+        rows = field.reshape(*field.shape[:-1], self.shape[0] + 2, self.width)
+        return rows[..., 1:-1, :-1]
+
+    def places(self, cells: tuple[tuple[int, int], ...]) -> Int[np.ndarray, " n"]:
+        """Where they are in the long row."""
+        return np.asarray([(y + 1) * self.width + x for y, x in cells], np.int32)
+
+    def laplacian(
+        self, field: Float[Array, "*batch cells"]
+    ) -> Float[Array, "*batch cells"]:
+        """Sum over the four neighbors, less four times the cell; 0 in dark rows."""
+        low, high = self.inside.start, self.inside.stop
+
+        def neighbor(offset):
+            return field[..., low + offset : high + offset]
+
+        across = neighbor(1) + neighbor(-1)
+        inner = across + neighbor(self.width) + neighbor(-self.width) - 4 * neighbor(0)
+        # Not `jnp.pad`, which the compiler makes a branch in each cell of.
+        dark = jnp.zeros((*field.shape[:-1], self.width), field.dtype)
+        return jnp.concatenate([dark, inner, dark], axis=-1)
+
+
+State = tuple[Float[Array, "batch cells"], Float[Array, "batch cells"]]
+"""The field, and that of one step before."""
+
+
+def leapfrog(
+    update: Update,
+    grid: Grid,
+    coefficients: PyTree[Float[Array, "1 cells"]],
+    state: State,
+    drive: Float[Array, "time batch sources"],
+) -> tuple[State, Float[Array, "time batch probes"]]:
+    """As many steps as `drive` has times: the final state, and the field at the probes.
+
+    `drive` is added to the next field at the sources.
+
+    **Error:** the derivative is exact, and needs $O(\\sqrt{T})$ fields: those between
+    which a segment of $\\sqrt{2T}$ steps lies, and those of one segment, computed anew.
+    """
+    time = drive.shape[0]
+    length = segment_length(time)
+    count, rest = divmod(time, length)
+
+    def segment(state, drive):
+        return _segment((coefficients, state, drive), update, grid)
+
+    state, first = segment(state, drive[:rest]) if rest else (state, None)
+    pieces = drive[rest:].reshape(count, length, *drive.shape[1:])
+    state, seen = lax.scan(segment, state, pieces)
+    seen = seen.reshape(count * length, *seen.shape[2:])
+    return state, seen if first is None else jnp.concatenate([first, seen])
+
+
+def segment_length(time: int) -> int:
+    """About sqrt(2 time); if it can be, even and without a rest."""
+    best = math.sqrt(2 * time)
+    near = range(max(1, round(0.6 * best)), min(time, round(1.7 * best)) + 1)
+    exact = [n for n in near if time % n == 0]
+    return min(exact or near, key=lambda n: (n % 2, abs(n - best)))
+
+
+@eqx.filter_custom_vjp
+def _segment(operands, update, grid):
+    coefficients, state, drive = operands
+
+    def body(state, now):
+        state = _step(update, grid, coefficients, state, now)
+        return state, state[0][:, grid.places(grid.probes)]
+
+    return _scan(body, state, drive)
+
+
+@_segment.def_fwd
+def _(perturbed, operands, update, grid):
+    del perturbed
+    return _segment(operands, update, grid), operands
+
+
+@_segment.def_bwd
+def _(operands, cotangent, perturbed, _, update, grid):
+    """The adjoint of a leapfrog step is one too, back in time: $L$ is symmetric."""
+    coefficients, start, drive = operands
+    trained, fixed = eqx.partition(coefficients, perturbed[0])
+    (field_bar, previous_bar), seen_bar = cotangent
+
+    def forth(state, now):
+        return _step(update, grid, coefficients, state, now), state
+
+    _, fields = _scan(forth, start, drive)
+
+    def back(carry, operands):
+        bar, previous_bar, sums = carry
+        (field, previous), seen_bar = operands
+        if seen_bar is not None:
+            bar = bar.at[:, grid.places(grid.probes)].add(seen_bar)
+
+        def pointwise(trained, field, previous, laplacian):
+            return update(eqx.combine(trained, fixed), field, previous, laplacian)
+
+        # One for each example: sums over examples within the loop are slower.
+        each = jax.tree.map(lambda c: jnp.broadcast_to(c, field.shape), trained)
+        _, pull = jax.vjp(pointwise, each, field, previous, grid.laplacian(field))
+        own, here, before, neighbors = pull(bar)
+        carry = (
+            previous_bar + here + grid.laplacian(neighbors),
+            before,
+            jax.tree.map(jnp.add, sums, own),
+        )
+        return carry, bar[:, grid.places(grid.sources)]
+
+    zeros = jnp.zeros_like(start[0])
+    bars = [zeros if bar is None else bar for bar in (field_bar, previous_bar)]
+    sums = jax.tree.map(lambda _: zeros, trained)
+    carry, drive_bar = _scan(back, (*bars, sums), (fields, seen_bar), reverse=True)
+    sums = jax.tree.map(lambda s: jnp.sum(s, axis=0, keepdims=True), carry[2])
+    return sums, (carry[0], carry[1]), drive_bar
+
+
+def _step(update, grid, coefficients, state, now):
+    field, previous = state
+    after = update(coefficients, field, previous, grid.laplacian(field))
+    return after.at[:, grid.places(grid.sources)].add(now), field
+
+
+def _scan(body, carry, operands, reverse=False):
+    # Two at a time: after two steps the fields are in each other's memory again, where
+    # after one they would be copied.
+    return lax.scan(body, carry, operands, reverse=reverse, unroll=2)
