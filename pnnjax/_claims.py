@@ -49,7 +49,7 @@ def hold_to_claim(
             f"Claims are judged in double precision, but x is {x.dtype}: set "
             "`jax.config.update('jax_enable_x64', True)` first."
         )
-    y_bar = _random_like(respond(layer, x, None), key)
+    y_bar = _random_like(eqx.filter_eval_shape(respond, layer, x, None), key)
     exact = _cotangents(layer, x, y_bar, None)
 
     def estimate(estimator, key=None):
@@ -123,8 +123,9 @@ def _flat(tree: PyTree[Array | None]) -> Float[Array, " n"]:
 
 
 def _random_like(y, key):
-    real, imaginary = jax.random.normal(key, (2, *y.shape), y.real.dtype)
-    return jax.lax.complex(real, imaginary) if jnp.iscomplexobj(y) else real
+    parts = jax.random.normal(key, (2, *y.shape), jnp.finfo(y.dtype).dtype)
+    complex_ = jnp.issubdtype(y.dtype, jnp.complexfloating)
+    return jax.lax.complex(*parts) if complex_ else parts[0]
 
 
 def _deviation(draws, exact, key) -> float:

@@ -79,7 +79,11 @@ def test_digits_dim_the_light_and_clothing_delays_it():
 
 
 @pytest.mark.parametrize(
-    "name, balanced, least", [("mnist-d2nn", False, 0.8), ("fashion-d2nn", True, 0.7)]
+    "name, balanced, least",
+    [
+        ("mnist-d2nn", False, 0.8),
+        pytest.param("fashion-d2nn", True, 0.7, marks=pytest.mark.slow),
+    ],
 )
 def test_a_few_hundred_digits_are_learned(handwriting, name, balanced, least):
     experiment = zoo.configure(zoo.find(name), SMALL | {"balanced": balanced})

@@ -20,6 +20,7 @@ def gradient(experiment, x, y):
     return [(mesh.theta, mesh.phi, mesh.gamma) for mesh in phases], layers[1]
 
 
+@pytest.mark.slow
 def test_in_situ_gradients_are_those_of_autodiff_in_single_precision():
     with jax.enable_x64(False):
         digits = DigitsMesh().data()

@@ -108,6 +108,7 @@ def test_the_paper_network_makes_a_step_in_full_size_on_paper(paper):
     assert parts(new)[3].kernel.shape == (3, 3, 512, 512)
 
 
+@pytest.mark.slow
 def test_the_paper_network_makes_a_small_step(paper):
     small = eqx.tree_at(lambda e: (e.channels, e.free, e.nudged), paper, (2, 6, 3))
     with jax.enable_x64(False):

@@ -98,6 +98,7 @@ def test_pairs_hold_all_power():
     np.testing.assert_allclose(powers.sum(-1), (np.abs(field) ** 2).sum(-1))
 
 
+@pytest.mark.slow
 def test_moons_gradient_is_exact_without_noise():
     assert error_of_the_gradient(MoonsInSitu(bandwidth=0.0)) < 1e-5
 
@@ -126,6 +127,7 @@ def test_modulators_are_half_open_at_the_mean_and_no_more_than_open():
     np.testing.assert_allclose(light, expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("speech")
 def test_vowel_gradient_is_that_of_autodiff():
     assert error_of_the_gradient(VowelMesh()) < 1e-5
@@ -141,6 +143,7 @@ def test_the_estimator_is_a_setting():
         zoo.configure(VowelMesh, {"estimator": "insitu"})
 
 
+@pytest.mark.slow
 @needs_files
 def test_vowels_are_learned():
     assert accuracy(VowelMesh, estimator="autodiff", epochs=60)(0) >= 0.9
