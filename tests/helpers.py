@@ -148,6 +148,10 @@ LAYERS = {
     "mod-relu": lambda key: (pnn.optics.ModReLU(4), field(key, 5, 4)),
     "intensity": lambda key: (pnn.optics.Intensity(), field(key, 5, 4)),
     "nonlinear-fiber": lambda key: (nonlinear_fiber(), 0.5 * field(key, 3, 16)),
+    "second-harmonic": lambda key: (
+        pnn.optics.SecondHarmonic(3, 4, key=key, samples=1),
+        jax.random.normal(key, (3, 3)),
+    ),
     "hopfield": lambda key: (
         pnn.spins.HopfieldNetwork(
             (3, 3, 2), key=key, activation=pnn.spins.Sigmoid(), relaxation=SETTLED
@@ -194,6 +198,14 @@ LAYERS = {
         ),
         jax.random.normal(key, (3, 6, 2)),
     ),
+    "resonator-network": lambda key: (
+        pnn.optics.ResonatorNetwork((4, 3, 2), key=key, replicas=2, loss=0.2),
+        jax.random.normal(key, (3, 2)),
+    ),
+    "kerr-network": lambda key: (
+        pnn.optics.KerrNetwork((2, 2, 2), key=key, kerr=0.1, rtol=1e-12),
+        0.5 * field(key, 3, 2),
+    ),
     "deep-resistive": lambda key: (
         pnn.circuits.DeepResistiveNetwork(
             (2, 3, 2), key=key, gain=2.0, relaxation=SETTLED
@@ -209,6 +221,10 @@ ESTIMATORS = {
     "in-situ-toggled": lambda layer: pnn.estimators.InSituBackprop(toggled=True),
     "fully-forward": lambda layer: pnn.estimators.FullyForward(),
     "optical-backprop": lambda layer: pnn.estimators.OpticalBackprop(),
+    "scattering": lambda layer: pnn.estimators.ScatteringBackprop(),
+    "scattering-nonlinear": lambda layer: pnn.estimators.NonlinearScatteringBackprop(
+        1e-4
+    ),
     "implicit": lambda layer: pnn.estimators.ImplicitDifferentiation(),
     "ep": lambda layer: pnn.estimators.EquilibriumPropagation(0.05),
     "ep-one-sided": lambda layer: pnn.estimators.EquilibriumPropagation(0.05, False),

@@ -9,6 +9,13 @@ from ._detector import (
     power_in as power_in,
 )
 from ._diffractive_layer import DiffractiveLayer as DiffractiveLayer
+from ._dipole_cavity import (
+    DipoleCavity as DipoleCavity,
+    StructuralCavity as StructuralCavity,
+    fence as fence,
+    green_function as green_function,
+    inverse_polarizability as inverse_polarizability,
+)
 from ._electro_optic import (
     ElectroOpticActivation as ElectroOpticActivation,
     electro_optic as electro_optic,
@@ -33,9 +40,26 @@ from ._pulse import frequency_grid as frequency_grid, time_grid as time_grid
 from ._raman import RamanResponse as RamanResponse
 from ._rayleigh_sommerfeld import rayleigh_sommerfeld as rayleigh_sommerfeld
 from ._resonator_network import ResonatorNetwork as ResonatorNetwork
+from ._ring_weight_bank import (
+    RingWeightBank as RingWeightBank,
+    add_drop_ring as add_drop_ring,
+)
 from ._saturable_absorber import (
     SaturableAbsorber as SaturableAbsorber,
     saturated_transmission as saturated_transmission,
+)
+from ._scattering_medium import (
+    ScatteringMedium as ScatteringMedium,
+    StreamedScatteringMedium as StreamedScatteringMedium,
+    diffusive_medium as diffusive_medium,
+    gaussian_medium as gaussian_medium,
+    reflecting_medium as reflecting_medium,
+    speckle_contrast as speckle_contrast,
+)
+from ._second_harmonic import (
+    SecondHarmonic as SecondHarmonic,
+    second_harmonic as second_harmonic,
+    undepleted_second_harmonic as undepleted_second_harmonic,
 )
 from ._stl import write_stl as write_stl
 from ._svd import SVDMesh as SVDMesh

@@ -18,5 +18,7 @@ from ._phase_portrait import phase_portrait as phase_portrait
 from ._pulse_evolution import pulse_evolution as pulse_evolution
 from ._recall import capacity as capacity, recall as recall
 from ._robustness import robustness as robustness
+from ._speckle import speckle as speckle
+from ._spectra import spectra as spectra
 from ._spin_raster import spin_raster as spin_raster
 from ._stack import stack as stack
