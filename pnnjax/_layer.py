@@ -312,37 +312,15 @@ class AbstractHamiltonianLayer(AbstractLayer):
     def run(self, x: Inexact[Array, "..."]) -> tuple[PhaseSpace, Float[Array, "..."]]:
         """The final state, and the output."""
         flows = [part.flow for part in self.parts()]
-
-        def move(state, part, drive, duration):
-            return flows[part](state, drive, duration)
-
-        def step(state, drive):
-            return self.splitting.step(move, len(flows), state, drive), None
-
-        def until_read(state, drives):
-            state, _ = jax.lax.scan(step, state, drives, self.splitting.every)
-            return state, self.readout(state)
-
-        blocks = self.splitting.blocks(self.drive(x))
-        state, y = jax.lax.scan(
-            until_read, self.initial_state(x), blocks, self.splitting.blocks_count
-        )
-        return state, self.splitting.read(y)
+        start, drive = self.initial_state(x), self.drive(x)
+        return self.splitting.run(flows, start, drive, self.readout)
 
     def trajectory(
         self, state: PhaseSpace, drive: PyTree[Float[Array, "steps ..."]]
     ) -> PhaseSpace:
         """The states after each step from `state` on, along a new leading axis."""
         flows = [part.flow for part in self.parts()]
-
-        def move(state, part, drive, duration):
-            return flows[part](state, drive, duration)
-
-        def step(state, drive):
-            state = self.splitting.step(move, len(flows), state, drive)
-            return state, state
-
-        return jax.lax.scan(step, state, drive, self.splitting.steps)[1]
+        return self.splitting.trajectory(flows, state, drive)
 
     def energy(self, state: PhaseSpace, drive: PyTree) -> Float[Array, "*batch"]:
         """The Hamiltonian, of each example, while `drive` acts."""

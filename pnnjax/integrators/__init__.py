@@ -8,5 +8,6 @@ from ._relaxation import (
 from ._split_step import split_step as split_step
 from ._splitting import (
     Splitting as Splitting,
+    held as held,
     symmetric_stages as symmetric_stages,
 )

@@ -1,6 +1,7 @@
 """Symmetric compositions of exact flows: symplectic, and reversible to rounding."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -10,6 +11,8 @@ from jaxtyping import Array, Float, PyTree
 
 Visit = Callable[[Any, int, PyTree, float], Any]
 """`visit(carry, part, drive, duration)`: let one part act for `duration` (s)."""
+Flow = Callable[[Any, PyTree, float], Any]
+"""`flow(state, drive, duration)`: exact, and the same backwards in time."""
 
 
 def symmetric_stages(parts: int, order: int = 2) -> list[tuple[int, float]]:
@@ -99,6 +102,40 @@ class Splitting(eqx.Module):
         """Times at which the outputs are read."""
         return self.readings or 1
 
+    def run(
+        self,
+        flows: Sequence[Flow],
+        state: PyTree[Array],
+        drive: PyTree[Array],
+        readout: Callable[[Any], Array],
+    ) -> tuple[PyTree[Array], Array]:
+        """The final state, and what `readout` shows of `"*batch outputs"`.
+
+        `drive` has a leading axis of steps, in each of which it is constant.
+        """
+
+        def until_read(state, drives):
+            state, _ = jax.lax.scan(step, state, drives, self.every)
+            return state, readout(state)
+
+        def step(state, drive):
+            return self.step(_by(flows), len(flows), state, drive), None
+
+        blocks = self.blocks(drive)
+        state, y = jax.lax.scan(until_read, state, blocks, self.blocks_count)
+        return state, self.read(y)
+
+    def trajectory(
+        self, flows: Sequence[Flow], state: PyTree[Array], drive: PyTree[Array]
+    ) -> PyTree[Array]:
+        """The states after each step, along a new leading axis."""
+
+        def step(state, drive):
+            state = self.step(_by(flows), len(flows), state, drive)
+            return state, state
+
+        return jax.lax.scan(step, state, drive, self.steps)[1]
+
     def step(self, visit: Visit, parts: int, carry: Any, drive: PyTree) -> Any:
         """One step: every part in its turn, by `visit`."""
         for part, fraction in symmetric_stages(parts, self.order):
@@ -120,6 +157,26 @@ class Splitting(eqx.Module):
         return y[None] if self.readings is None else jnp.moveaxis(y, -2, 0)
 
 
+def _by(flows: Sequence[Flow]) -> Visit:
+    return lambda state, part, drive, duration: flows[part](state, drive, duration)
+
+
 def _divisor(steps: int, readings: int) -> int:
     """The largest number up to `readings` that divides `steps`."""
     return max(n for n in range(1, max(readings, 1) + 1) if steps % n == 0)
+
+
+def held(
+    signal: Float[Array, "*batch times n"], steps: int
+) -> Float[Array, "steps *batch n"]:
+    """Each sample of a signal, held for an equal number of steps.
+
+    **Raises:** `ValueError` if the samples do not divide the steps.
+    """
+    times = signal.shape[-2]
+    if times == 0 or steps % times:
+        raise ValueError(
+            f"The signal has {times} samples, which do not divide the {steps} steps: "
+            f"take {max(times, 1) * math.ceil(steps / max(times, 1))} steps."
+        )
+    return jnp.repeat(jnp.moveaxis(signal, -2, 0), steps // times, 0)

@@ -2,12 +2,17 @@
 
 import functools
 import itertools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
+
+from .._layer import PhaseSpace
+from ..integrators import Splitting
 
 Bonds = tuple[tuple[int, int], ...]
 
@@ -67,36 +72,34 @@ def edge_colors(bonds: Bonds, sites: int) -> tuple[Color, ...]:
 
 
 def exchange_energy(
-    position: Float[Array, "*batch sites"],
-    momentum: Float[Array, "*batch sites"],
+    state: PhaseSpace,
     coupling: Float[Array, " bonds"],  # rad/s
     color: Color,
 ) -> Float[Array, "*batch"]:
     r"""$\sum J_{ij}(\psi_i^*\psi_j + \text{c.c.})$ over the bonds of a color."""
     (q, q_), (p, p_) = (
-        (a[..., color.first], a[..., color.second]) for a in (position, momentum)
+        (side[..., color.first], side[..., color.second]) for side in state
     )
     return jnp.sum(each(coupling[color.bonds], q) * (q * q_ + p * p_), -1)
 
 
 def exchange(
-    position: Float[Array, "*batch sites"],
-    momentum: Float[Array, "*batch sites"],
+    state: PhaseSpace,
     coupling: Float[Array, " bonds"],  # rad/s
     color: Color,
     duration: float,  # s
-) -> tuple[Float[Array, "*batch sites"], Float[Array, "*batch sites"]]:
+) -> PhaseSpace:
     r"""The exact flow of `exchange_energy`: $\psi_i \to c\,\psi_i - i s\,\psi_j$.
 
     $c, s$ are the cosine and sine of $J_{ij}$ times the duration.
     """
     padded = jnp.concatenate([coupling, jnp.zeros(1, coupling.dtype)])
     angle = duration * padded[color.bond_of]
-    cosine, sine = each(jnp.cos(angle), position), each(jnp.sin(angle), position)
-    partner = color.partner
-    return (
-        cosine * position + sine * momentum[..., partner],
-        cosine * momentum - sine * position[..., partner],
+    q, p = state
+    cosine, sine = each(jnp.cos(angle), q), each(jnp.sin(angle), q)
+    return PhaseSpace(
+        cosine * q + sine * p[..., color.partner],
+        cosine * p - sine * q[..., color.partner],
     )
 
 
@@ -153,6 +156,29 @@ def bonds_of(
     return bonds, matrix[rows, columns]
 
 
+def checked_loss(loss_rate: float) -> float:
+    """`loss_rate`, unless it is gain. **Raises:** `ValueError`."""
+    if not loss_rate >= 0:
+        raise ValueError(
+            f"`loss_rate` can't be negative, which is gain, but is {loss_rate} per "
+            "second: take 0 for a lossless one."
+        )
+    return loss_rate
+
+
+def chosen_sites(
+    wanted: Sequence[int] | None, sites: int, name: str
+) -> tuple[int, ...]:
+    """`wanted`, or all sites. **Raises:** `ValueError` for any that is not there."""
+    chosen = tuple(range(sites)) if wanted is None else tuple(map(int, wanted))
+    strange = [site for site in chosen if not 0 <= site < sites]
+    if strange or not chosen or len(set(chosen)) < len(chosen):
+        raise ValueError(
+            f"`{name}` must be different sites, from 0 to {sites - 1}, not {chosen}."
+        )
+    return chosen
+
+
 def strongest_rate(
     frequency: Float[np.ndarray, " sites"],  # rad/s
     coupling: Float[np.ndarray, " bonds"],  # rad/s
@@ -164,6 +190,27 @@ def strongest_rate(
         total[i] += strength
         total[j] += strength
     return float(np.max(total))
+
+
+def check_turn(
+    frequency: Float[Array | np.ndarray, " sites"],  # rad/s
+    coupling: Float[Array | np.ndarray, " bonds"],  # rad/s
+    bonds: Bonds,
+    splitting: Splitting,
+) -> None:
+    """Refuse a step in which a linear mode may turn by more than half a turn.
+
+    **Raises:** `ValueError` with the longest step.
+    """
+    if isinstance(frequency, Tracer) or isinstance(coupling, Tracer):
+        return
+    rate = strongest_rate(np.array(frequency), np.asarray(coupling), bonds)
+    if rate * splitting.dt > math.pi:
+        raise ValueError(
+            f"A step of {splitting.dt:.3g} s is unstable: modes turn at up to "
+            f"{rate:.3g} rad/s, so that it must be {math.pi / rate:.3g} s or less. "
+            f"Take at least {math.ceil(splitting.duration * rate / math.pi)} steps."
+        )
 
 
 def _color(bonds: Bonds, sites: int, members: list[int]) -> Color:

@@ -8,7 +8,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Complex, Float, Inexact, PRNGKeyArray
 
 from .._layer import AbstractHamiltonianLayer, Facts, Part, PhaseSpace
@@ -18,11 +17,13 @@ from ._exchange import (
     bonds_of,
     chain_bonds,
     check_bonds,
+    check_turn,
+    checked_loss,
+    chosen_sites,
     each,
     edge_colors,
     exchange,
     exchange_energy,
-    strongest_rate,
 )
 
 
@@ -123,8 +124,8 @@ class NonlinearLattice(AbstractHamiltonianLayer):
         one, two = jax.random.split(key)
         self.frequency = frequency + disorder * jax.random.normal(one, (sites,))
         self.coupling = coupling + disorder * jax.random.normal(two, (len(self.bonds),))
-        self.inputs = _chosen(inputs, sites, "inputs")
-        self.outputs = _chosen(outputs, sites, "outputs")
+        self.inputs = chosen_sites(inputs, sites, "inputs")
+        self.outputs = chosen_sites(outputs, sites, "outputs")
         self.nonlinearity = nonlinearity
         self.loss_rate = checked_loss(loss_rate)
         self.splitting = Splitting(2.0, 40) if splitting is None else splitting
@@ -199,11 +200,11 @@ class NonlinearLattice(AbstractHamiltonianLayer):
     def _exchange(self, color) -> Part:
         def energy(state, drive):
             del drive
-            return exchange_energy(*state, self.coupling, color)
+            return exchange_energy(state, self.coupling, color)
 
         def flow(state, drive, duration):
             del drive
-            return PhaseSpace(*exchange(*state, self.coupling, color, duration))
+            return exchange(state, self.coupling, color, duration)
 
         return Part(energy, flow)
 
@@ -228,44 +229,3 @@ def damping(loss_rate: float) -> Part:  # 1/s, of the intensity
         return PhaseSpace(left(state.position), left(state.momentum))
 
     return Part(None, flow)
-
-
-def checked_loss(loss_rate: float) -> float:
-    """`loss_rate`, unless it is gain. **Raises:** `ValueError`."""
-    if not loss_rate >= 0:
-        raise ValueError(
-            f"`loss_rate` can't be negative, which is gain, but is {loss_rate} per "
-            "second: take 0 for a lossless lattice."
-        )
-    return loss_rate
-
-
-def check_turn(
-    frequency: Float[Array | np.ndarray, " sites"],  # rad/s
-    coupling: Float[Array | np.ndarray, " bonds"],  # rad/s
-    bonds: Bonds,
-    splitting: Splitting,
-) -> None:
-    """Refuse a step in which a linear mode may turn by more than half a turn.
-
-    **Raises:** `ValueError` with the longest step.
-    """
-    if isinstance(frequency, Tracer) or isinstance(coupling, Tracer):
-        return
-    rate = strongest_rate(np.array(frequency), np.asarray(coupling), bonds)
-    if rate * splitting.dt > math.pi:
-        raise ValueError(
-            f"A step of {splitting.dt:.3g} s is unstable: modes turn at up to "
-            f"{rate:.3g} rad/s, so that it must be {math.pi / rate:.3g} s or less. "
-            f"Take at least {math.ceil(splitting.duration * rate / math.pi)} steps."
-        )
-
-
-def _chosen(wanted: Sequence[int] | None, sites: int, name: str) -> tuple[int, ...]:
-    chosen = tuple(range(sites)) if wanted is None else tuple(map(int, wanted))
-    strange = [site for site in chosen if not 0 <= site < sites]
-    if strange or not chosen or len(set(chosen)) < len(chosen):
-        raise ValueError(
-            f"`{name}` must be different sites, from 0 to {sites - 1}, not {chosen}."
-        )
-    return chosen
