@@ -106,6 +106,33 @@ def truss():
     )
 
 
+def waveguide(key):
+    """4 x 4 pixels in eight steps, and three beams that overlap."""
+    slab = pnn.optics.ProgrammableWaveguide(
+        1e-3 * jax.random.uniform(key, (4, 4)),
+        length=400e-6,
+        width=80e-6,
+        samples=64,
+        steps=8,
+        pitch=2e-6,
+        wavelength=1.55e-6,
+    )
+    modes = pnn.optics.GaussianModes(np.linspace(-20e-6, 20e-6, 3), 10e-6, 64, 2e-6)
+    return slab, modes(field(key, 3, 3))
+
+
+def cavity():
+    """Three dipoles between two antennas on each side."""
+    return pnn.optics.DipoleCavity(
+        jnp.asarray([0.1, -0.2, 0.4]),
+        np.asarray([[0.0, 0.06], [0.03, -0.04], [-0.05, 0.0]]),
+        np.asarray([[-0.2, 0.0], [-0.2, 0.05]]),
+        np.asarray([[0.2, 0.0], [0.2, 0.05]]),
+        wavelength=0.1,
+        loss=0.05,
+    )
+
+
 LAYERS = {
     "matrix": lambda key: (Matrix(field(key, 3, 4)), field(key, 5, 4)),
     "tanh": lambda key: (
@@ -211,6 +238,25 @@ LAYERS = {
             (2, 3, 2), key=key, gain=2.0, relaxation=SETTLED
         ),
         jax.random.normal(key, (3, 2)),
+    ),
+    "waveguide": lambda key: waveguide(key),
+    "scattering": lambda key: (
+        pnn.optics.ScatteringMedium(pnn.optics.reflecting_medium(4, 0.5, key=key)),
+        field(key, 3, 4),
+    ),
+    "dipoles": lambda key: (cavity(), field(key, 3, 2)),
+    "dipoles-structural": lambda key: (
+        pnn.optics.StructuralCavity(cavity(), field(key, 2)),
+        jax.random.normal(key, (3, 2)),
+    ),
+    "rings": lambda key: (
+        pnn.optics.RingWeightBank(
+            jax.random.uniform(key, (2, 3), maxval=50e9),
+            spacing=100e9,
+            free_spectral_range=1e12,
+            finesse=30.0,
+        ),
+        jax.random.uniform(key, (4, 3)),
     ),
 }
 

@@ -12,6 +12,7 @@ from ._diffractive_layer import DiffractiveLayer as DiffractiveLayer
 from ._dipole_cavity import (
     DipoleCavity as DipoleCavity,
     StructuralCavity as StructuralCavity,
+    Walls as Walls,
     fence as fence,
     green_function as green_function,
     inverse_polarizability as inverse_polarizability,

@@ -24,7 +24,7 @@ class Space(NamedTuple):
 
 def beam_propagation(
     field: Complex[Array, "*batch nx"],  # √W
-    index: Float[Array, "steps nx"],  # change of the index, dimensionless
+    index: Float[Array, "steps columns"],  # change of the index, dimensionless
     length: float,  # m, of all steps together
     wavelength: float,  # m, in vacuum
     pitch: float,  # m
@@ -55,7 +55,9 @@ def beam_propagation(
     """
     steps, nx = index.shape
     if field.shape[-1] != nx:
-        raise ValueError(f"The index has {nx} columns, but the field {field.shape}.")
+        raise ValueError(
+            f"The index has {nx} columns; so must the field, which is {field.shape}."
+        )
     space = space_of(
         nx, length / steps, wavelength, pitch, background, paraxial, field.dtype
     )
@@ -123,11 +125,11 @@ def transmit(
     """Through all steps; `detect` looks at the field just after each phase."""
 
     def step(spectrum, phase):
-        after = _ifft(spectrum) * _unit(phase)
-        return _fft(after) * space.whole, detect(after)
+        after = _times(_ifft(spectrum), _unit(phase))
+        return _times(_fft(after), space.whole), detect(after)
 
-    spectrum, seen = lax.scan(step, _fft(field) * space.half, phase)
-    return _ifft(spectrum * space.half.conj()), seen
+    spectrum, seen = lax.scan(step, _times(_fft(field), space.half), phase)
+    return _ifft(_times(spectrum, space.half.conj())), seen
 
 
 def transmit_back(
@@ -137,11 +139,11 @@ def transmit_back(
 
     def step(spectrum, phase):
         after = _ifft(spectrum)
-        return _fft(after * _unit(phase)) * space.whole, detect(after)
+        return _times(_fft(_times(after, _unit(phase))), space.whole), detect(after)
 
-    start = _fft(field) * space.half
+    start = _times(_fft(field), space.half)
     spectrum, seen = lax.scan(step, start, phase, reverse=True)
-    return _ifft(spectrum * space.half.conj()), seen
+    return _ifft(_times(spectrum, space.half.conj())), seen
 
 
 def edges(
@@ -156,12 +158,13 @@ def edges(
 def _run(space, phase, field):
     def step(carry, phase):
         spectrum, most = carry
-        after = _ifft(spectrum) * _unit(phase)
-        return (_fft(after) * space.whole, jnp.maximum(most, edges(after))), None
+        after = _times(_ifft(spectrum), _unit(phase))
+        spectrum = _times(_fft(after), space.whole)
+        return (spectrum, jnp.maximum(most, edges(after))), None
 
-    start = _fft(field) * space.half, edges(field)
+    start = _times(_fft(field), space.half), edges(field)
     (spectrum, most), _ = lax.scan(step, start, phase)
-    return _ifft(spectrum * space.half.conj()), most
+    return _ifft(_times(spectrum, space.half.conj())), most
 
 
 def _cascade_fwd(space, phase, field):
@@ -175,20 +178,24 @@ def _cascade_bwd(residuals, bars):
 
     # Sent back through the inverse, a conjugated cotangent meets what the field meets.
     def step(spectra, phase):
-        light, error = _ifft(spectra * undo)
+        light, error = _ifft(_times(spectra, undo))
         overlap = light.imag * error.real - light.real * error.imag
         bar = -jnp.sum(overlap, axis=tuple(range(overlap.ndim - 1)))
-        both = jnp.stack([light, error]) * _unit(-phase)
+        both = _times(jnp.stack([light, error]), _unit(-phase))
         return _fft(both), bar
 
-    both = _fft(jnp.stack([out, bars[0].conj()])) * space.half
+    both = _times(_fft(jnp.stack([out, bars[0].conj()])), space.half)
     both, phase_bar = lax.scan(step, both, phase, reverse=True)
-    error = _ifft(both[1] * space.half.conj())
+    error = _ifft(_times(both[1], space.half.conj()))
     nothing = jax.tree.map(jnp.zeros_like, space)
     return nothing, phase_bar, error.conj()
 
 
 cascade.defvjp(_cascade_fwd, _cascade_bwd)
+
+
+def _times(field, row):
+    return field * jnp.expand_dims(row, range(field.ndim - 1))
 
 
 def _unit(phase):

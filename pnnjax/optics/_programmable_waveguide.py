@@ -19,6 +19,7 @@ from ._beam_propagation import (
     transmit,
     transmit_back,
 )
+from ._waveguide_modes import needed_for
 
 COARSEST = 0.5
 """The greatest phase of one step (rad)."""
@@ -91,10 +92,10 @@ class ProgrammableWaveguide(AbstractReciprocalLayer, AbstractBoundedLayer):
                 f"rad at the greatest index, which is more than {COARSEST}: use at "
                 f"least {needed} `steps`, not {steps}."
             )
-        if width > samples * pitch:
+        if samples < needed_for(width, pitch):
             raise ValueError(
                 f"pixels over {width:.4g} m leave a window of {samples * pitch:.4g} m: "
-                f"use at least {int(np.ceil(width / pitch))} `samples`."
+                f"use at least {needed_for(width, pitch)} `samples`."
             )
         if max_index <= 0 or smoothing < 0 or not 0 < stray < 1:
             raise ValueError(

@@ -26,15 +26,24 @@ def gaussian_modes(
             f"{2 * pitch:.4g} m or more. Use a pitch of {waist / 2:.4g} m, or less."
         )
     positions = np.asarray(positions, float)
-    reach, half = float(np.abs(positions).max()) + 2 * waist, samples * pitch / 2
-    if reach > half:
+    reach = float(np.abs(positions).max()) + 2 * waist
+    needed = needed_for(2 * reach, pitch)
+    if samples < needed:
         raise ValueError(
             f"modes reach to {reach:.4g} m from the middle, but the window ends at "
-            f"{half:.4g} m: it needs {int(np.ceil(2 * reach / pitch))} samples or more."
+            f"{samples * pitch / 2:.4g} m: it needs {needed} samples or more."
         )
     x = (np.arange(samples) - (samples - 1) / 2) * pitch
     profiles = np.exp(-(((x - positions[:, None]) / waist) ** 2))
     return profiles / np.linalg.norm(profiles, axis=-1, keepdims=True)
+
+
+def needed_for(
+    width: float,  # m
+    pitch: float,  # m
+) -> int:
+    """How many samples cover a width, but for rounding."""
+    return int(np.ceil(width / pitch * (1 - 1e-12)))
 
 
 class GaussianModes(AbstractLayer):

@@ -22,3 +22,4 @@ from ._speckle import speckle as speckle
 from ._spectra import spectra as spectra
 from ._spin_raster import spin_raster as spin_raster
 from ._stack import stack as stack
+from ._two_runs import two_runs as two_runs

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def beam(
     index: Float[AnyArray, "steps nx"],  # change of the index
-    intensity: Float[AnyArray, "steps nx"],  # W per sample
+    intensity: Float[AnyArray, "along across"],  # W per sample
     length: float,  # m
     pitch: float,  # m
     *,

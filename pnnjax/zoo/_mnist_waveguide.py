@@ -64,10 +64,10 @@ class MnistWaveguide(AbstractExperiment):
     the training begins with.
     """
 
-    epochs: int = setting(10, "passes through the training images", low=1)
+    epochs: int = setting(6, "passes through the training images", low=1)
     batch_size: int = setting(128, "images a step", low=1)
     images: int = setting(60_000, "how many of them to train with", low=1, high=60_000)
-    samples: int = setting(512, "points across the window", low=16)
+    samples: int = setting(640, "points across the window", low=16)
     pitch: float = setting(3e-6, "of these points (m)", low=1e-9)
     steps: int = setting(100, "along the slab", low=1)
     rows: int = setting(100, "pixels along the slab", low=1)
@@ -77,9 +77,9 @@ class MnistWaveguide(AbstractExperiment):
     smoothing: float = setting(6e-6, "by which the index is blurred (m)", low=0)
     start: float = setting(0.1, "deviation of the first pixels, of the greatest", low=0)
     learning_rate: float = setting(
-        0.05, "of Adam, falling as a cosine, of the greatest change", low=0
+        0.1, "of Adam, falling as a cosine, of the greatest change", low=0
     )
-    scale: float = setting(20.0, "of the softmax over the boxes' shares", low=1e-9)
+    scale: float = setting(80.0, "of the softmax over the boxes' shares", low=1e-9)
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {"samples": 2048, "pitch": 1e-6, "steps": 200}
