@@ -131,7 +131,10 @@ class Springs(pnn.AbstractTrajectoryLayer):
 
     stiffness: jax.Array
     damping: jax.Array
-    twist: float = 0.0
+    twist: float
+
+    def __init__(self, stiffness, damping, twist):
+        self.stiffness, self.damping, self.twist = stiffness, damping, twist
 
     @property
     def facts(self):

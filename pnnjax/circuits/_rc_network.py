@@ -144,7 +144,7 @@ class RCNetwork(AbstractTrajectoryLayer, AbstractBoundedLayer):
     def evolve(
         self, sources: Float[Array, "*batch time nodes"]
     ) -> Float[Array, "*batch time nodes"]:
-        ends = self._ends.astype(self.conductance.dtype)
+        ends = jnp.asarray(self._ends, self.conductance.dtype)
         matrix = ends.T @ (self.conductance[:, None] * ends)
         return charge_spread(sources, matrix, self.capacitance, self.step)
 
