@@ -35,5 +35,9 @@ from ._ising_instances import (
 )
 from ._mnist import mnist as mnist
 from ._moons import moons as moons
+from ._vowel_recordings import (
+    Recordings as Recordings,
+    vowel_recordings as vowel_recordings,
+)
 from ._vowels import FORMANT_TRACK as FORMANT_TRACK, vowels as vowels
 from ._xor import xor as xor

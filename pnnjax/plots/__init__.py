@@ -7,6 +7,7 @@ from ._cross_section import cross_section as cross_section
 from ._decision_regions import decision_regions as decision_regions
 from ._energy_descent import energy_descent as energy_descent
 from ._feature_maps import feature_maps as feature_maps
+from ._fiber_modes import fiber_modes as fiber_modes
 from ._field import domain_coloring as domain_coloring, field as field
 from ._gradient_alignment import gradient_alignment as gradient_alignment
 from ._learning_curve import learning_curve as learning_curve
@@ -23,3 +24,5 @@ from ._spectra import spectra as spectra
 from ._spin_raster import spin_raster as spin_raster
 from ._stack import stack as stack
 from ._two_runs import two_runs as two_runs
+from ._wave_movie import wave_movie as wave_movie
+from ._wave_speed import wave_speed as wave_speed

@@ -137,9 +137,10 @@ def _(operands, cotangent, perturbed, _, update, grid):
     (field_bar, previous_bar), seen_bar = cotangent
 
     def forth(state, now):
-        return _step(update, grid, coefficients, state, now), state
+        return _step(update, grid, coefficients, state, now), state[0]
 
     _, fields = _scan(forth, start, drive)
+    before = jnp.concatenate([start[1][None], fields[:-1]])
 
     def back(carry, operands):
         bar, previous_bar, sums = carry
@@ -153,10 +154,11 @@ def _(operands, cotangent, perturbed, _, update, grid):
         # One for each example: sums over examples within the loop are slower.
         each = jax.tree.map(lambda c: jnp.broadcast_to(c, field.shape), trained)
         _, pull = jax.vjp(pointwise, each, field, previous, grid.laplacian(field))
-        own, here, before, neighbors = pull(bar)
+        own, here, earlier, neighbors = pull(bar)
+        neighbors = lax.optimization_barrier(neighbors)
         carry = (
             previous_bar + here + grid.laplacian(neighbors),
-            before,
+            earlier,
             jax.tree.map(jnp.add, sums, own),
         )
         return carry, bar[:, grid.places(grid.sources)]
@@ -164,7 +166,9 @@ def _(operands, cotangent, perturbed, _, update, grid):
     zeros = jnp.zeros_like(start[0])
     bars = [zeros if bar is None else bar for bar in (field_bar, previous_bar)]
     sums = jax.tree.map(lambda _: zeros, trained)
-    carry, drive_bar = _scan(back, (*bars, sums), (fields, seen_bar), reverse=True)
+    carry, drive_bar = _scan(
+        back, (*bars, sums), ((fields, before), seen_bar), reverse=True
+    )
     sums = jax.tree.map(lambda s: jnp.sum(s, axis=0, keepdims=True), carry[2])
     return sums, (carry[0], carry[1]), drive_bar
 
