@@ -10,6 +10,15 @@ from ._elastic_network import (
     ElasticNetwork as ElasticNetwork,
     spring_energy as spring_energy,
 )
+from ._membranes import (
+    Membranes as Membranes,
+    membrane_scattering as membrane_scattering,
+    membrane_velocities as membrane_velocities,
+)
+from ._time_floquet import (
+    TimeFloquet as TimeFloquet,
+    floquet_scattering as floquet_scattering,
+)
 from ._wave_equation import (
     SaturableDamping as SaturableDamping,
     UnderSampledWarning as UnderSampledWarning,
@@ -23,8 +32,4 @@ from ._wave_equation import (
 from ._wave_layer import (
     WaveEquation2D as WaveEquation2D,
     projected_density as projected_density,
-)
-from ._time_floquet import (
-    TimeFloquet as TimeFloquet,
-    floquet_scattering as floquet_scattering,
 )
