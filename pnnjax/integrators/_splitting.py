@@ -82,7 +82,7 @@ class Splitting(eqx.Module):
                 f"{_divisor(steps, readings)}."
             )
         symmetric_stages(1, order)
-        self.duration = duration
+        self.duration = float(duration)
         self.steps = steps
         self.order = order
         self.readings = readings
