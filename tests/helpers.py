@@ -94,6 +94,18 @@ def resistors():
     )
 
 
+def resonators_that_differ(key):
+    """In how fast they decay into their ports and, what no port sees, elsewhere."""
+    return pnn.optics.ResonatorNetwork(
+        (4, 3, 2),
+        key=key,
+        replicas=2,
+        decay=(1.0, 0.6, 1.4),
+        loss=(0.3, 0.1, 0.0),
+        source=1,
+    )
+
+
 def truss():
     return pnn.waves.ElasticNetwork(
         np.asarray([[0.0, 0.0], [1.0, 0.0], [0.4, 0.8], [1.5, 0.9]]),
@@ -175,6 +187,12 @@ LAYERS = {
     "mod-relu": lambda key: (pnn.optics.ModReLU(4), field(key, 5, 4)),
     "intensity": lambda key: (pnn.optics.Intensity(), field(key, 5, 4)),
     "nonlinear-fiber": lambda key: (nonlinear_fiber(), 0.5 * field(key, 3, 16)),
+    "multimode-fiber": lambda key: (
+        pnn.optics.MultimodeFiber(
+            pnn.optics.GradedIndexModes(2), 1e-3, steps=2, coupling=300.0, key=key
+        ),
+        300 * field(key, 3, 3),
+    ),
     "second-harmonic": lambda key: (
         pnn.optics.SecondHarmonic(3, 4, key=key, samples=1),
         jax.random.normal(key, (3, 3)),
@@ -204,6 +222,18 @@ LAYERS = {
         jax.random.normal(key, (3, 3)),
     ),
     "springs": lambda key: (truss(), 0.1 * jax.random.normal(key, (3, 2))),
+    "pendula": lambda key: (
+        pnn.waves.CoupledPendula(4, key=key, inputs=3, outputs=2, steps=2),
+        jax.random.normal(key, (3, 3)),
+    ),
+    "time-floquet": lambda key: (
+        pnn.waves.TimeFloquet(2, key=key, harmonics=2, depth=1e5),
+        jax.random.normal(key, (3, 2)),
+    ),
+    "membranes": lambda key: (
+        pnn.waves.Membranes(3, 4, 2, key=key),
+        jax.random.normal(key, (3, 4)),
+    ),
     "kuramoto": lambda key: (
         pnn.oscillators.Kuramoto(
             (3, 4, 2),
@@ -212,6 +242,24 @@ LAYERS = {
             relaxation=SETTLED,
         ),
         jax.random.normal(key, (3, 3)),
+    ),
+    "lattice": lambda key: (
+        pnn.oscillators.NonlinearLattice(
+            3, key=key, splitting=pnn.integrators.Splitting(1.0, 4)
+        ),
+        jax.random.normal(key, (3, 3)),
+    ),
+    "duffing": lambda key: (
+        pnn.oscillators.DuffingLattice(
+            2, key=key, splitting=pnn.integrators.Splitting(1.0, 4, readings=2)
+        ),
+        jax.random.normal(key, (3, 2, 2)),
+    ),
+    "polaritons": lambda key: (
+        pnn.oscillators.PolaritonNetwork(
+            2, key=key, splitting=pnn.integrators.Splitting(1.0, 4)
+        ),
+        jax.random.normal(key, (3, 2, 2)),
     ),
     "resistors": lambda key: (resistors(), jax.random.normal(key, (3, 2))),
     "rc": lambda key: (
@@ -226,7 +274,7 @@ LAYERS = {
         jax.random.normal(key, (3, 6, 2)),
     ),
     "resonator-network": lambda key: (
-        pnn.optics.ResonatorNetwork((4, 3, 2), key=key, replicas=2, loss=0.2),
+        resonators_that_differ(key),
         jax.random.normal(key, (3, 2)),
     ),
     "kerr-network": lambda key: (
@@ -280,6 +328,8 @@ ESTIMATORS = {
     "frequency": lambda layer: pnn.estimators.FrequencyPropagation(0.05),
     "coupled": lambda layer: pnn.estimators.CoupledLearning(1e-4),
     "same-device": lambda layer: pnn.estimators.SameDeviceAdjoint(),
+    "echo": lambda layer: pnn.estimators.HamiltonianEcho(0.02),
+    "echo-one-sided": lambda layer: pnn.estimators.HamiltonianEcho(0.02, False),
     "contrastive-hebbian": lambda layer: pnn.estimators.ContrastiveHebbian(),
 }
 
