@@ -21,6 +21,11 @@ from ._electro_optic import (
     ElectroOpticActivation as ElectroOpticActivation,
     electro_optic as electro_optic,
 )
+from ._fiber_modes import (
+    GradedIndexModes as GradedIndexModes,
+    ModeImager as ModeImager,
+    ModeProjector as ModeProjector,
+)
 from ._free_space import FreeSpace as FreeSpace
 from ._fresnel import fresnel as fresnel
 from ._height_map import (
@@ -31,6 +36,7 @@ from ._intensity import Intensity as Intensity, intensity as intensity
 from ._mesh import MZIMesh as MZIMesh
 from ._mod_relu import ModReLU as ModReLU, mod_relu as mod_relu
 from ._nonlinear_resonators import KerrNetwork as KerrNetwork
+from ._multimode_fiber import MultimodeFiber as MultimodeFiber
 from ._nonlinear_schrodinger import (
     NonlinearFiber as NonlinearFiber,
     nonlinear_schrodinger as nonlinear_schrodinger,

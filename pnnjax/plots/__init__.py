@@ -5,6 +5,7 @@ from ._circuit import circuit as circuit
 from ._confusion_matrix import confusion_matrix as confusion_matrix
 from ._cross_section import cross_section as cross_section
 from ._decision_regions import decision_regions as decision_regions
+from ._echo_course import echo_course as echo_course
 from ._energy_descent import energy_descent as energy_descent
 from ._feature_maps import feature_maps as feature_maps
 from ._fiber_modes import fiber_modes as fiber_modes
