@@ -14,7 +14,8 @@ Groups = tuple[Complex[Array, "*batch _ probes"], ...]
 def scattering_matrix(
     hamiltonian: Complex[Array, "*batch n n"],  # rad/s
     decay: Float[Array, " n"],  # rad/s, into the port of each mode
-    frequency: float = 0.0,  # rad/s, where the detunings are measured from
+    frequency: float
+    | Float[Array, ""] = 0.0,  # rad/s, where the detunings are measured from
 ) -> Complex[Array, "*batch n n"]:
     r"""What leaves port $r$ for a unit field sent into port $p$, at `[r, p]`.
 
@@ -33,15 +34,15 @@ def scattering_matrix(
     shape, dtype = hamiltonian.shape, hamiltonian.dtype
     one = jnp.broadcast_to(jnp.eye(shape[-1], dtype=dtype), shape)
     rate = jnp.sqrt(decay[:, None] * decay[None, :]).astype(dtype)
-    response = jnp.linalg.inv(frequency * one - hamiltonian)
+    response = jnp.linalg.inv(jnp.asarray(frequency, dtype) * one - hamiltonian)
     return one - 1j * jnp.broadcast_to(rate, shape) * response
 
 
 def hamiltonian(
-    detuning: Sequence[Float[Array, "*batch _"]],  # rad/s
+    detuning: Sequence[Float[Array, "... _"]],  # rad/s
     coupling: Sequence[Float[Array, "_ _"]],  # rad/s
     width: Sequence[float],  # rad/s, all decay of a mode of the group
-) -> Complex[Array, "*batch n n"]:  # rad/s
+) -> Complex[Array, "... n n"]:  # rad/s
     """The matrix of groups of modes, each coupled to the next one."""
     sizes = [d.shape[-1] for d in detuning]
     batch = jnp.broadcast_shapes(*(d.shape[:-1] for d in detuning))
@@ -61,7 +62,7 @@ def hamiltonian(
 
 
 def layered_response(
-    diagonal: Sequence[Complex[Array, "*batch _"]],  # rad/s
+    diagonal: Sequence[Complex[Array, "... _"]],  # rad/s
     coupling: Sequence[Float[Array, "_ _"]],  # rad/s
     source: Sequence[Complex[Array, "_ probes"] | None],
 ) -> Groups:

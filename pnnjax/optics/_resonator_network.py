@@ -212,7 +212,7 @@ class ResonatorNetwork(AbstractScatteringLayer):
     def scattering_matrix(
         self,
         x: Float[Array, "*batch inputs"],  # rad/s
-        frequency: float | None = None,  # rad/s
+        frequency: float | Float[Array, ""] | None = None,  # rad/s
     ) -> Complex[Array, "*batch modes modes"]:
         """$S(x)$ of all ports, at the layer's own frequency unless one is given."""
         probe = self.frequency if frequency is None else frequency
