@@ -124,11 +124,11 @@ def transmit(
 ) -> tuple[Array, PyTree]:
     """Through all steps; `detect` looks at the field just after each phase."""
 
-    def step(spectrum, phase):
-        after = _times(_ifft(spectrum), _unit(phase))
+    def step(spectrum, screen):
+        after = _times(_ifft(spectrum), screen)
         return _times(_fft(after), space.whole), detect(after)
 
-    spectrum, seen = lax.scan(step, _times(_fft(field), space.half), phase)
+    spectrum, seen = lax.scan(step, _times(_fft(field), space.half), _unit(phase))
     return _ifft(_times(spectrum, space.half.conj())), seen
 
 
@@ -137,12 +137,12 @@ def transmit_back(
 ) -> tuple[Array, PyTree]:
     """From behind, through the transposed matrix; `detect` looks at the same places."""
 
-    def step(spectrum, phase):
+    def step(spectrum, screen):
         after = _ifft(spectrum)
-        return _times(_fft(_times(after, _unit(phase))), space.whole), detect(after)
+        return _times(_fft(_times(after, screen)), space.whole), detect(after)
 
     start = _times(_fft(field), space.half)
-    spectrum, seen = lax.scan(step, start, phase, reverse=True)
+    spectrum, seen = lax.scan(step, start, _unit(phase), reverse=True)
     return _ifft(_times(spectrum, space.half.conj())), seen
 
 
@@ -156,14 +156,14 @@ def edges(
 
 
 def _run(space, phase, field):
-    def step(carry, phase):
+    def step(carry, screen):
         spectrum, most = carry
-        after = _times(_ifft(spectrum), _unit(phase))
+        after = _times(_ifft(spectrum), screen)
         spectrum = _times(_fft(after), space.whole)
         return (spectrum, jnp.maximum(most, edges(after))), None
 
     start = _times(_fft(field), space.half), edges(field)
-    (spectrum, most), _ = lax.scan(step, start, phase)
+    (spectrum, most), _ = lax.scan(step, start, _unit(phase))
     return _ifft(_times(spectrum, space.half.conj())), most
 
 
@@ -177,15 +177,15 @@ def _cascade_bwd(residuals, bars):
     undo = space.whole.conj()
 
     # Sent back through the inverse, a conjugated cotangent meets what the field meets.
-    def step(spectra, phase):
+    def step(spectra, screen):
         light, error = _ifft(_times(spectra, undo))
         overlap = light.imag * error.real - light.real * error.imag
         bar = -jnp.sum(overlap, axis=tuple(range(overlap.ndim - 1)))
-        both = _times(jnp.stack([light, error]), _unit(-phase))
+        both = _times(jnp.stack([light, error]), screen.conj())
         return _fft(both), bar
 
     both = _times(_fft(jnp.stack([out, bars[0].conj()])), space.half)
-    both, phase_bar = lax.scan(step, both, phase, reverse=True)
+    both, phase_bar = lax.scan(step, both, _unit(phase), reverse=True)
     error = _ifft(_times(both[1], space.half.conj()))
     nothing = jax.tree.map(jnp.zeros_like, space)
     return nothing, phase_bar, error.conj()
@@ -199,6 +199,7 @@ def _times(field, row):
 
 
 def _unit(phase):
+    """All at once: in the loop, XLA would take each sine again for each row."""
     return lax.complex(jnp.cos(phase), jnp.sin(phase))
 
 
