@@ -58,16 +58,17 @@ def resampled(
 ) -> Float[Array, "*batch pixels"]:
     """Every other pixel of the moved image, by bilinear interpolation."""
     middle = (SIDE - 1) / 2
-    y, x_ = jnp.meshgrid(*2 * (jnp.arange(0, SIDE, STRIDE) - middle,), indexing="ij")
+    place = jnp.arange(0, SIDE, STRIDE, dtype=x.dtype) - middle
+    down, right = jnp.meshgrid(place, place, indexing="ij")
     cos, sin = jnp.cos(turn) / zoom, jnp.sin(turn) / zoom
-    rows = (cos * y - sin * x_ + shift[0] + middle).ravel()
-    columns = (sin * y + cos * x_ + shift[1] + middle).ravel()
+    rows = (cos * down - sin * right + shift[0] + middle).ravel()
+    columns = (sin * down + cos * right + shift[1] + middle).ravel()
     return jnp.einsum("pi,...ij,pj->...p", _tent(rows), x, _tent(columns))
 
 
 def _tent(places: Float[Array, " points"]) -> Float[Array, "points pixels"]:
     """How much of each pixel is at a place."""
-    gap = places[:, None] - jnp.arange(SIDE, dtype=places.dtype)
+    gap = places[:, None] - jnp.arange(SIDE, dtype=places.dtype)[None]
     return jnp.maximum(1 - jnp.abs(gap), 0)
 
 
