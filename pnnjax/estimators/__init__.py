@@ -1,8 +1,8 @@
 """How gradients are obtained: one rule a file."""
 
 from ._autodiff import Autodiff as Autodiff
-from ._contrastive_hebbian import ContrastiveHebbian as ContrastiveHebbian
 from ._coherent_receiver import CoherentReceiver as CoherentReceiver
+from ._contrastive_hebbian import ContrastiveHebbian as ContrastiveHebbian
 from ._coupled_learning import CoupledLearning as CoupledLearning
 from ._equilibrium_propagation import (
     EquilibriumPropagation as EquilibriumPropagation,
@@ -15,6 +15,9 @@ from ._implicit_differentiation import (
     ImplicitDifferentiation as ImplicitDifferentiation,
 )
 from ._in_situ import InSituBackprop as InSituBackprop
+from ._nonlinear_scattering_backprop import (
+    NonlinearScatteringBackprop as NonlinearScatteringBackprop,
+)
 from ._optical_backprop import OpticalBackprop as OpticalBackprop
 from ._physics_aware import PhysicsAware as PhysicsAware
 from ._random_sign_ep import RandomSignEP as RandomSignEP
