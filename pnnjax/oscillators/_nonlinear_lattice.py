@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
 
 import equinox as eqx
 import jax
@@ -89,7 +88,7 @@ class NonlinearLattice(AbstractHamiltonianLayer):
     inputs: tuple[int, ...] = eqx.field(static=True)
     outputs: tuple[int, ...] = eqx.field(static=True)
     nonlinearity: float
-    loss_rate: float
+    loss_rate: float | Float[Array, ""]
 
     def __init__(
         self,
@@ -170,7 +169,7 @@ class NonlinearLattice(AbstractHamiltonianLayer):
 
     @property
     def facts(self) -> Facts:
-        return Facts(time_reversible=self.loss_rate == 0)
+        return Facts(time_reversible=_is_zero(self.loss_rate))
 
     def initial_state(self, x: Inexact[Array, "*batch inputs"]) -> PhaseSpace:
         if x.shape[-1] != len(self.inputs):
@@ -191,7 +190,7 @@ class NonlinearLattice(AbstractHamiltonianLayer):
     def parts(self) -> tuple[Part, ...]:
         colors = edge_colors(self.bonds, len(self.frequency))
         exchanges = [self._exchange(color) for color in colors]
-        loss = [damping(self.loss_rate)] if self.loss_rate else []
+        loss = [] if _is_zero(self.loss_rate) else [damping(self.loss_rate)]
         return (*loss, *exchanges, self._onsite())
 
     def readout(self, state: PhaseSpace) -> Float[Array, "*batch outputs"]:
@@ -220,12 +219,17 @@ class NonlinearLattice(AbstractHamiltonianLayer):
         return Part(energy, flow)
 
 
-def damping(loss_rate: float) -> Part:  # 1/s, of the intensity
+def damping(loss_rate: float | Float[Array, ""]) -> Part:  # 1/s, of the intensity
     """Loss, the same for every mode."""
 
     def flow(state, drive, duration):
         del drive
-        left = partial(jnp.multiply, math.exp(-0.5 * loss_rate * duration))
-        return PhaseSpace(left(state.position), left(state.momentum))
+        left = jnp.exp(-0.5 * loss_rate * duration)
+        return PhaseSpace(left * state.position, left * state.momentum)
 
     return Part(None, flow)
+
+
+def _is_zero(rate: float | Float[Array, ""]) -> bool:
+    """A rate that is an array may be anything: it can be swept."""
+    return isinstance(rate, int | float) and rate == 0

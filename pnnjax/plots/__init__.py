@@ -19,7 +19,9 @@ from ._phase_masks import phase_masks as phase_masks
 from ._phase_portrait import phase_portrait as phase_portrait
 from ._pulse_evolution import pulse_evolution as pulse_evolution
 from ._recall import capacity as capacity, recall as recall
+from ._reflection_spectrum import reflection_spectrum as reflection_spectrum
 from ._robustness import robustness as robustness
+from ._scattering_map import scattering_map as scattering_map
 from ._speckle import speckle as speckle
 from ._spectra import spectra as spectra
 from ._spin_raster import spin_raster as spin_raster
