@@ -84,7 +84,7 @@ def test_noise_is_drawn_with_a_key_only_and_averages_out(lossy):
     assert "random_bits" not in str(draw(None))
 
     @jax.jit
-    @eqx.filter_vmap(in_axes=(eqx.if_array(0), 0))
+    @jax.vmap
     def gradient(rule, key):
         y, elements = rule.forward(layer, x, key=key)
         bar, x_bar = rule.backward(layer, x, elements, jnp.ones(2), key=key)
