@@ -1,4 +1,4 @@
-"""The scalar wave equation in the plane: sound, membranes, light of one polarization."""
+"""The scalar wave equation in the plane: sound, membranes, polarized light."""
 
 import math
 import sys
@@ -104,9 +104,10 @@ def run_waves(
 ) -> WaveRun:
     """`wave_equation`, where the arguments are known to be right."""
     batch, dtype = drive.shape[:-2], drive.dtype
+    count = math.prod(batch)
     if start is None:
         start = (jnp.zeros((*batch, *grid.shape), dtype),) * 2
-    rows = [grid.flat(u.reshape(-1, *grid.shape).astype(dtype)) for u in start]
+    rows = [grid.flat(u.reshape(count, *grid.shape).astype(dtype)) for u in start]
     fields = [speed, damping, kerr]
     speed, damping, kerr = (None if f is None else f.astype(dtype) for f in fields)
     if damping is None:
@@ -130,7 +131,7 @@ def run_waves(
             step * rate,
         )
         update = jax.tree_util.Partial(_nonlinear, 1 / threshold**2)
-    signal = step**2 * drive.reshape(-1, *drive.shape[-2:])
+    signal = step**2 * drive.reshape(count, *drive.shape[-2:])
     end, seen = leapfrog(
         update,
         grid,
@@ -141,7 +142,7 @@ def run_waves(
     if kerr is not None:
         seen = eqx.error_if(seen, ~jnp.isfinite(seen).all(), _DIVERGED)
     field, previous = (grid.square(u).reshape(*batch, *grid.shape) for u in end)
-    seen = jnp.moveaxis(seen, 0, 1).reshape(*batch, -1, seen.shape[-1])
+    seen = jnp.moveaxis(seen, 0, 1).reshape(*batch, *seen.shape[::2])
     return WaveRun(seen, field, previous)
 
 
@@ -287,8 +288,8 @@ def check_sampling(highest_frequency: float, speed: float, pitch: float) -> None
 
 
 _DIVERGED = (
-    "The field has grown without bound: where it is strong, the Kerr effect makes waves "
-    "faster than the step can follow. Take a weaker drive, a smaller `kerr`, or a "
+    "The field has grown without bound: where it is strong, the Kerr effect makes "
+    "waves faster than the step can follow. Take a weaker drive, a smaller `kerr`, or a "
     "shorter `step`."
 )
 

@@ -220,6 +220,6 @@ def _report(done: Sequence[Fold], progress: bool) -> None:
     trains = 100 * np.asarray([fold.train for fold in done])
     spread = f" ± {tests.std(ddof=1):.1f}" if len(done) > 1 else ""
     Console(stderr=True).print(
-        f"Fold {len(done)}: test {tests[-1]:.1f} %, train {trains[-1]:.1f} %. Mean over "
-        f"the folds: test {tests.mean():.1f}{spread} %, train {trains.mean():.1f} %."
+        f"Fold {len(done)}: test {tests[-1]:.1f} %, train {trains[-1]:.1f} %. Mean "
+        f"over the folds: test {tests.mean():.1f}{spread} %, train {trains.mean():.1f} %."
     )
