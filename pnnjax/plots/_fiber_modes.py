@@ -1,6 +1,6 @@
 """The modes of a fiber."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def fiber_modes(
     groups = modes.groups
     with style():
         fig = figure(1.3 * groups + 0.4, 1.4 * groups + 0.4)
-        axes = fig.subplots(groups, groups, squeeze=False)
+        axes: Any = fig.subplots(groups, groups, squeeze=False)
         for ax in axes.ravel():
             ax.set_axis_off()
         for mx, my in modes.orders:
