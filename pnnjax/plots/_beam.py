@@ -32,6 +32,8 @@ def beam(
 ) -> "Figure":
     """The index of a slab above, the light in it below; light comes from the left.
 
+    Dark plain slab at the sides is left out, where nothing is detected.
+
     **Arguments:** `boxes`: samples from the first to before the last, in which light is
     detected at the right end: drawn beside with their power. `lit`: the one that should
     receive the most.
@@ -50,11 +52,12 @@ def beam(
     along, unit = with_prefix(length, "m")
     across, sideways = with_prefix(nx * pitch / 2, "m")
     half = across * nx * pitch / 2
+    shown = half * _reach(change, light, boxes)
     edges = (0, along * length, -half, half)
     factor, watt = with_prefix(float(light.max()), "W")
     maps = {"origin": "lower", "extent": edges, "aspect": "auto"}
     with style():
-        fig = figure(8.4 if boxes else 7.2, 5.6)
+        fig = figure(8.4 if boxes else 7.2, 6.2)
         grid = fig.subplots(
             2, 2 if boxes else 1, width_ratios=(5, 1) if boxes else None, squeeze=False
         )
@@ -62,18 +65,29 @@ def beam(
         slab = upper.imshow(1e3 * change.T, "cividis", **maps)
         colorbar(slab, upper, r"Index change ($10^{-3}$)")
         # The root shows weak light too, as the amplitude does.
-        image = lower.imshow(np.sqrt(factor * light.T), POWER, **maps)
+        image = lower.imshow(np.sqrt(factor * light.T), POWER, vmin=0, **maps)
         ticks = np.linspace(0, np.sqrt(factor * light.max()), 5)
         bar = colorbar(image, lower, f"Intensity ({watt}/sample)", ticks)
         bar.set_ticklabels([f"{tick**2:.3g}" for tick in ticks])
         for ax in (upper, lower):
             ax.set_ylabel(f"$x$ ({sideways})")
+            ax.set_ylim(-shown, shown)
         lower.set_xlabel(f"$z$ ({unit})")
         if boxes:
             grid[0, 1].axis("off")
             _detected(grid[1, 1], light[-1], boxes, lit, across * pitch)
-            grid[1, 1].set_ylim(-half, half)
+            grid[1, 1].set_ylim(-shown, shown)
     return fig
+
+
+def _reach(change, light, boxes):
+    """What part of half the window has an index, a box, or a hundredth of the peak."""
+    nx = light.shape[1]
+    used = (change > 0.01 * change.max()).any(0) | (light > 0.01 * light.max()).any(0)
+    for first, end in boxes:
+        used[first:end] = True
+    from_middle = np.abs(np.arange(nx) - (nx - 1) / 2) + 0.5
+    return 2 * from_middle[used].max() / nx if used.any() else 1.0
 
 
 def _detected(ax, light, boxes, lit, pitch):
