@@ -12,6 +12,7 @@ from ._fiber_modes import fiber_modes as fiber_modes
 from ._field import domain_coloring as domain_coloring, field as field
 from ._gradient_alignment import gradient_alignment as gradient_alignment
 from ._learning_curve import learning_curve as learning_curve
+from ._learning_drift import learning_drift as learning_drift
 from ._mesh import mesh as mesh
 from ._node_voltages import node_voltages as node_voltages
 from ._oscillator_phases import oscillator_phases as oscillator_phases

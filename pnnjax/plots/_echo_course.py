@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from ._style import GRAY, PALETTE, POWER, AnyArray, checked, figure, style
+from ._style import PALETTE, POWER, AnyArray, checked, figure, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,12 +47,13 @@ def echo_course(
         ax.axvline(duration, color="white", linewidth=1.0, linestyle="--")
         ax.set(xlabel="Time (s)", ylabel="Site", title=title)
         fig.colorbar(image, ax=ax, label="Intensity")
-        low.semilogy(times, np.maximum(apart, 1e-16), color=PALETTE[0])
-        low.axvline(duration, color=GRAY, linewidth=1.0, linestyle="--")
+        low.plot(times, apart, color=PALETTE[0])
+        low.ticklabel_format(axis="y", scilimits=(0, 0))
         low.set(
-            xlabel="Time before the mirror (s), which the echo passes backwards",
+            xlabel="Time of the forward motion (s)",
             ylabel="Difference",
             xlim=(0, duration),
+            ylim=(0, None),
         )
         low.grid(True)
     return fig

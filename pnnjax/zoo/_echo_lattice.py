@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from .. import data, estimators, integrators, objectives, oscillators, plots
 from .._claims import cosine_similarity
 from .._fit import FitResult, fit
+from .._layer import AbstractHamiltonianLayer
 from .._physical import Physical
 from ._digits_mesh import jittered
 from ._experiment import AbstractStudy, Outcome
@@ -128,11 +129,11 @@ class EchoLattice(AbstractStudy):
         """Images of equal length, each training image in five places."""
         digits = data.digits()
         images = jittered(digits.train_x)
-        return digits._replace(
-            train_x=self._amplitudes(images.reshape(-1, *images.shape[2:])),
+        moved = digits._replace(
+            train_x=images.reshape(-1, *images.shape[2:]),
             train_y=np.tile(digits.train_y, len(images)),
-            test_x=self._amplitudes(digits.test_x),
         )
+        return of_length(self.amplitude, moved)
 
     def hypercube(self, *, key: PRNGKeyArray) -> oscillators.NonlinearLattice:
         """Pixels on one half of the corners, classes on the other."""
@@ -194,13 +195,19 @@ class EchoLattice(AbstractStudy):
         objective = objectives.PowerSoftmax(self.scale)
         return jax.grad(lambda y: objective(class_intensities(y), labels))(y)
 
-    def _amplitudes(self, images: np.ndarray) -> np.ndarray:
-        rows = images.reshape(len(images), -1)
-        length = np.linalg.norm(rows, axis=1, keepdims=True)
-        return (self.amplitude * rows / length).astype(np.float32)
-
     def _optimizer(self, steps: int) -> optax.GradientTransformation:
         return optax.adam(optax.cosine_decay_schedule(self.learning_rate, steps))
+
+
+def of_length(amplitude: float, images: data.Dataset) -> data.Dataset:
+    """Each image as a vector of that length."""
+
+    def scaled(pixels):
+        rows = pixels.reshape(len(pixels), -1)
+        length = np.linalg.norm(rows, axis=1, keepdims=True)
+        return (amplitude * rows / length).astype(np.float32)
+
+    return images._replace(train_x=scaled(images.train_x), test_x=scaled(images.test_x))
 
 
 def class_intensities(
@@ -212,7 +219,7 @@ def class_intensities(
 
 @eqx.filter_jit
 def there_and_back(
-    lattice: oscillators.NonlinearLattice,
+    lattice: AbstractHamiltonianLayer,
     x: Float[Array, "*batch inputs"],
     y_bar: Float[Array, "*batch outputs"],
     epsilon: float,
