@@ -56,20 +56,29 @@ class Grid(NamedTuple):
         """Where they are in the long row."""
         return np.asarray([(y + 1) * self.width + x for y, x in cells], np.int32)
 
+    def inner(self, tree: PyTree) -> PyTree[Float[Array, "*batch lit"]]:
+        """Without the dark rows."""
+        return jax.tree.map(lambda field: field[..., self.inside], tree)
+
+    def wide(
+        self, inner: Float[Array, "*batch lit"]
+    ) -> Float[Array, "*batch cells"]:
+        """With the dark rows again."""
+        # Not `jnp.pad`, which the compiler makes a branch in each cell of.
+        dark = jnp.zeros((*inner.shape[:-1], self.width), inner.dtype)
+        return jnp.concatenate([dark, inner, dark], axis=-1)
+
     def laplacian(
         self, field: Float[Array, "*batch cells"]
-    ) -> Float[Array, "*batch cells"]:
-        """Sum over the four neighbors, less four times the cell; 0 in dark rows."""
+    ) -> Float[Array, "*batch lit"]:
+        """Sum over the four neighbors, less four times the cell itself."""
         low, high = self.inside.start, self.inside.stop
 
         def neighbor(offset):
             return field[..., low + offset : high + offset]
 
         across = neighbor(1) + neighbor(-1)
-        inner = across + neighbor(self.width) + neighbor(-self.width) - 4 * neighbor(0)
-        # Not `jnp.pad`, which the compiler makes a branch in each cell of.
-        dark = jnp.zeros((*field.shape[:-1], self.width), field.dtype)
-        return jnp.concatenate([dark, inner, dark], axis=-1)
+        return across + neighbor(self.width) + neighbor(-self.width) - 4 * neighbor(0)
 
 
 State = tuple[Float[Array, "batch cells"], Float[Array, "batch cells"]]
@@ -133,7 +142,6 @@ def _(perturbed, operands, update, grid):
 def _(operands, cotangent, perturbed, _, update, grid):
     """The adjoint of a leapfrog step is one too, back in time: $L$ is symmetric."""
     coefficients, start, drive = operands
-    trained, fixed = eqx.partition(coefficients, perturbed[0])
     (field_bar, previous_bar), seen_bar = cotangent
 
     def forth(state, now):
@@ -142,22 +150,29 @@ def _(operands, cotangent, perturbed, _, update, grid):
     _, fields = _scan(forth, start, drive)
     before = jnp.concatenate([start[1][None], fields[:-1]])
 
+    def pull(coefficients, field, previous, laplacian, bar):
+        trained, fixed = eqx.partition(coefficients, perturbed[0])
+        # One for each example: sums over examples within the loop are slower.
+        each = jax.tree.map(lambda c: jnp.broadcast_to(c, field.shape), trained)
+
+        def pointwise(each, field, previous, laplacian):
+            return update(eqx.combine(each, fixed), field, previous, laplacian)
+
+        return jax.vjp(pointwise, each, field, previous, laplacian)[1](bar)
+
     def back(carry, operands):
         bar, previous_bar, sums = carry
         (field, previous), seen_bar = operands
         if seen_bar is not None:
-            bar = bar.at[:, grid.places(grid.probes)].add(seen_bar)
+            bar = _added(bar, grid.places(grid.probes), seen_bar)
 
-        def pointwise(trained, field, previous, laplacian):
-            return update(eqx.combine(trained, fixed), field, previous, laplacian)
-
-        # One for each example: sums over examples within the loop are slower.
-        each = jax.tree.map(lambda c: jnp.broadcast_to(c, field.shape), trained)
-        _, pull = jax.vjp(pointwise, each, field, previous, grid.laplacian(field))
-        own, here, earlier, neighbors = pull(bar)
-        neighbors = lax.optimization_barrier(neighbors)
+        curved = grid.laplacian(field)
+        # Only what is sent to the neighbors is needed in the dark rows too.
+        wide = pull(coefficients, field, previous, grid.wide(curved), bar)
+        inner = grid.inner((coefficients, field, previous)), grid.inner(bar)
+        own, here, earlier, _ = pull(*inner[0], curved, inner[1])
         carry = (
-            previous_bar + here + grid.laplacian(neighbors),
+            grid.wide(previous_bar + here + grid.laplacian(wide[-1])),
             earlier,
             jax.tree.map(jnp.add, sums, own),
         )
@@ -165,18 +180,29 @@ def _(operands, cotangent, perturbed, _, update, grid):
 
     zeros = jnp.zeros_like(start[0])
     bars = [zeros if bar is None else bar for bar in (field_bar, previous_bar)]
-    sums = jax.tree.map(lambda _: zeros, trained)
-    carry, drive_bar = _scan(
-        back, (*bars, sums), ((fields, before), seen_bar), reverse=True
+    trained = eqx.filter(coefficients, perturbed[0])
+    sums = jax.tree.map(lambda _: grid.inner(zeros), trained)
+    carry = (bars[0], grid.inner(bars[1]), sums)
+    carry, drive_bar = _scan(back, carry, ((fields, before), seen_bar), reverse=True)
+    sums = jax.tree.map(
+        lambda s: grid.wide(jnp.sum(s, axis=0, keepdims=True)), carry[2]
     )
-    sums = jax.tree.map(lambda s: jnp.sum(s, axis=0, keepdims=True), carry[2])
-    return sums, (carry[0], carry[1]), drive_bar
+    return sums, (carry[0], grid.wide(carry[1])), drive_bar
 
 
 def _step(update, grid, coefficients, state, now):
     field, previous = state
-    after = update(coefficients, field, previous, grid.laplacian(field))
-    return after.at[:, grid.places(grid.sources)].add(now), field
+    inner = grid.inner((coefficients, field, previous))
+    after = grid.wide(update(*inner, grid.laplacian(field)))
+    return _added(after, grid.places(grid.sources), now), field
+
+
+def _added(field, places, amounts):
+    # Place by place in the field's own memory, where a scatter would copy it.
+    for i, place in enumerate(places):
+        there = field[:, place : place + 1] + amounts[:, i : i + 1]
+        field = lax.dynamic_update_slice(field, there, (0, int(place)))
+    return field
 
 
 def _scan(body, carry, operands, reverse=False):
