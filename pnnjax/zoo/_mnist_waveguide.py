@@ -42,6 +42,15 @@ class WaveguideClassifier(AbstractLayer):
     boxes: tuple[tuple[int, int], ...] = eqx.field(static=True)
     facts = Facts()
 
+    def __init__(
+        self,
+        modes: optics.GaussianModes,
+        slab: optics.ProgrammableWaveguide,
+        boxes: tuple[tuple[int, int], ...],
+    ):
+        """`boxes`: samples, from the first to before the last of each."""
+        self.modes, self.slab, self.boxes = modes, slab, boxes
+
     def __call__(
         self, x: Float[Array, "*batch modes"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "*batch boxes"]:  # W
