@@ -206,6 +206,8 @@ def test_the_stated_error_of_the_steps():
 def test_bounds_precision_and_axes():
     layer = slab(pixels() * 3 - 1e-3).project()
     assert jnp.all((layer.index >= 0) & (layer.index <= 1e-3))
+    both = slab(pixels() - 1e-3, min_index=-5e-4).project().index
+    assert float(both.min()) == -5e-4
     x = jnp.stack([beams(0.0, 9e-6)] * 3)
     run = eqx.filter_jit(layer)
     np.testing.assert_allclose(jax.vmap(run)(x), run(x), atol=1e-13)

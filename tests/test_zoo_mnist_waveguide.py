@@ -10,7 +10,7 @@ import pnnjax as pnn
 from pnnjax.zoo._mnist_waveguide import CLASSES, MnistWaveguide, pooled
 
 SMALL = {"samples": 320, "pitch": 4e-6, "waist": 8e-6, "steps": 16, "rows": 8}
-SHORT = SMALL | {"length": 1.6e-3, "images": 1024, "batch_size": 64, "epochs": 1}
+SHORT = SMALL | {"length": 1.6e-3, "images": 1024, "batch_size": 128, "epochs": 1}
 
 
 def test_a_short_slab_begins_to_learn():

@@ -50,6 +50,7 @@ class ProgrammableWaveguide(AbstractReciprocalLayer, AbstractBoundedLayer):
     wavelength: float = eqx.field(static=True)  # m
     background: float = eqx.field(static=True)
     max_index: float = eqx.field(static=True)
+    min_index: float = eqx.field(static=True)
     smoothing: float = eqx.field(static=True)  # m
     stray: float = eqx.field(static=True)
     paraxial: bool = eqx.field(static=True)
@@ -67,6 +68,7 @@ class ProgrammableWaveguide(AbstractReciprocalLayer, AbstractBoundedLayer):
         wavelength: float,  # m, in vacuum
         background: float = 1.8,
         max_index: float = 1e-3,
+        min_index: float = 0.0,
         smoothing: float = 6e-6,  # m
         stray: float = 0.02,
         paraxial: bool = False,
@@ -74,17 +76,18 @@ class ProgrammableWaveguide(AbstractReciprocalLayer, AbstractBoundedLayer):
         r"""**Arguments:**
 
         - `index`: $\Delta n$ of each pixel; light meets row 0 first. `project` keeps it
-            from 0 to `max_index`.
+            from `min_index` to `max_index`.
         - `samples`, `pitch`: the window across; `steps`: along the whole length.
         - `stray`: the greatest part of the power that a beam may have in the outer
             thirty-seconds of the window, or of its spectrum.
         - `paraxial`: as the source has it; otherwise exact in the slab alone.
 
-        **Raises:** `ValueError` where steps are too long for `max_index`, the pixels
-        do not fit into the window, or the pitch is too fine; when called, where light
+        **Raises:** `ValueError` where steps are too long for the index, the pixels do
+        not fit into the window, or the pitch is too fine; when called, where light
         comes near the edge of the window or of the spectrum.
         """
-        coarsest = phase_per_step(max_index, length / steps, wavelength)
+        largest = max(abs(min_index), abs(max_index))
+        coarsest = phase_per_step(largest, length / steps, wavelength)
         if coarsest > COARSEST:
             needed = int(np.ceil(steps * coarsest / COARSEST))
             raise ValueError(
@@ -97,17 +100,19 @@ class ProgrammableWaveguide(AbstractReciprocalLayer, AbstractBoundedLayer):
                 f"pixels over {width:.4g} m leave a window of {samples * pitch:.4g} m: "
                 f"use at least {needed_for(width, pitch)} `samples`."
             )
-        if max_index <= 0 or smoothing < 0 or not 0 < stray < 1:
+        if not min_index < max_index:
+            raise ValueError(f"`max_index` must be above {min_index}: {max_index}.")
+        if smoothing < 0 or not 0 < stray < 1:
             raise ValueError(
-                f"`max_index` must be above 0, `smoothing` not below, and `stray` "
-                f"between 0 and 1; got {max_index}, {smoothing} and {stray}."
+                f"`smoothing` must not be below 0, and `stray` between 0 and 1; they "
+                f"are {smoothing} m and {stray}."
             )
         self.index = index
         self.length, self.width = length, width
         self.samples, self.steps, self.pitch = samples, steps, pitch
         self.wavelength, self.background = wavelength, background
-        self.max_index, self.smoothing = max_index, smoothing
-        self.stray, self.paraxial = stray, paraxial
+        self.max_index, self.min_index = max_index, min_index
+        self.smoothing, self.stray, self.paraxial = smoothing, stray, paraxial
         self._space(jnp.complex64)
 
     def __call__(
@@ -142,7 +147,7 @@ class ProgrammableWaveguide(AbstractReciprocalLayer, AbstractBoundedLayer):
 
     def project(self) -> "ProgrammableWaveguide":
         """Every pixel within what the material can do."""
-        index = jnp.clip(self.index, 0, self.max_index)
+        index = jnp.clip(self.index, self.min_index, self.max_index)
         return eqx.tree_at(lambda layer: layer.index, self, index)
 
     def index_map(self) -> Float[Array, "steps samples"]:
