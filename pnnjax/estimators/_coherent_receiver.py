@@ -18,7 +18,7 @@ class CoherentReceiver(eqx.Module):
     matrix, the field over that of a probe of power $P$, has the variance
     $h\nu B / \eta P$, half of it in each quadrature.
 
-    **Source:** Kingston, *Detection of Optical and Infrared Radiation* (1978), ch. 3.
+    **Source:** Yuen, Chan, *Opt. Lett.* 8, 177 (1983), doi:10.1364/OL.8.000177.
     """
 
     power: Float[Array, ""] = eqx.field(converter=jnp.asarray, default=1e-3)  # W

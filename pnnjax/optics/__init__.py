@@ -35,8 +35,8 @@ from ._height_map import (
 from ._intensity import Intensity as Intensity, intensity as intensity
 from ._mesh import MZIMesh as MZIMesh
 from ._mod_relu import ModReLU as ModReLU, mod_relu as mod_relu
-from ._nonlinear_resonators import KerrNetwork as KerrNetwork
 from ._multimode_fiber import MultimodeFiber as MultimodeFiber
+from ._nonlinear_resonators import KerrNetwork as KerrNetwork
 from ._nonlinear_schrodinger import (
     NonlinearFiber as NonlinearFiber,
     nonlinear_schrodinger as nonlinear_schrodinger,

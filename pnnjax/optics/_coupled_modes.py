@@ -14,8 +14,7 @@ Groups = tuple[Complex[Array, "*batch _ probes"], ...]
 def scattering_matrix(
     hamiltonian: Complex[Array, "*batch n n"],  # rad/s
     decay: Float[Array, " n"],  # rad/s, into the port of each mode
-    frequency: float
-    | Float[Array, ""] = 0.0,  # rad/s, where the detunings are measured from
+    frequency: float | Float[Array, ""] = 0.0,  # rad/s, where detunings count from
 ) -> Complex[Array, "*batch n n"]:
     r"""What leaves port $r$ for a unit field sent into port $p$, at `[r, p]`.
 

@@ -75,6 +75,7 @@ class KerrNetwork(AbstractNonlinearScatteringLayer):
     loss: float
     frequency: float
     rtol: float
+    facts = Facts(reciprocal=True, accessible=True)
 
     def __init__(
         self,
@@ -117,10 +118,6 @@ class KerrNetwork(AbstractNonlinearScatteringLayer):
         self.loss = loss
         self.frequency = frequency
         self.rtol = rtol
-
-    @property
-    def facts(self) -> Facts:
-        return Facts(reciprocal=True, lossless=self.loss == 0, accessible=True)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -187,27 +184,29 @@ class KerrNetwork(AbstractNonlinearScatteringLayer):
         """
         matrix, decay = self._rates(incoming)
 
-        def step(a, incoming, matrix, kerr):
-            push = kerr_drift(a, incoming, matrix, kerr, decay)
-            return a + kerr_response(push, a, matrix, kerr)
+        tolerance = max(self.rtol, 32 * float(jnp.finfo(incoming.real.dtype).eps))
+
+        def step(a, incoming, matrix):
+            push = kerr_drift(a, incoming, matrix, self.kerr, decay)
+            return a + kerr_response(push, a, matrix, self.kerr)
 
         def moved(carry):
-            a, last, count = carry
-            return (step(a, *held, self.kerr), a, count + 1)
+            a, _, count = carry
+            return step(a, *held), a, count + 1
 
-        def going(carry):
-            a, last, count = carry
-            far = jnp.max(jnp.abs(a - last)) > tolerance * jnp.max(jnp.abs(a))
-            return far & (count < 50)
+        def far(a, last):
+            return jnp.max(jnp.abs(a - last)) > tolerance * jnp.max(jnp.abs(a))
 
         held = lax.stop_gradient((incoming, matrix))
-        tolerance = max(self.rtol, 32 * float(jnp.finfo(incoming.real.dtype).eps))
         dark = jnp.zeros_like(held[0])
-        start = moved((dark, dark, 0))
-        a, last, count = lax.while_loop(going, moved, start)
-        a = eqx.error_if(a, ~jnp.all(jnp.isfinite(a)) | going((a, last, 0)), UNSETTLED)
+        a, last, _ = lax.while_loop(
+            lambda carry: far(*carry[:2]) & (carry[2] < 50),
+            moved,
+            moved((dark, dark, 0)),
+        )
+        failed = ~jnp.all(jnp.isfinite(a)) | far(a, last)
         # One step more has the derivatives of the steady state.
-        return step(a, incoming, matrix, self.kerr)
+        return step(eqx.error_if(a, failed, UNSETTLED), incoming, matrix)
 
     def nonlinearity(
         self,

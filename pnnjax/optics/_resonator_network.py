@@ -148,8 +148,9 @@ class ResonatorNetwork(AbstractScatteringLayer):
     def probes(self) -> tuple[int, ...]:
         total = sum(self.sizes)
         outputs = tuple(range(total - self.sizes[-1], total))
-        apart = self.source is not None and self.source not in outputs
-        return (self.source, *outputs) if apart else outputs
+        if self.source is None or self.source in outputs:
+            return outputs
+        return (self.source, *outputs)
 
     def port_decay(self) -> Float[np.ndarray, " modes"]:
         return np.repeat(np.asarray(self.decay), self.sizes)

@@ -42,8 +42,10 @@ def scattering_map(
         fig = figure(3.3 * examples + 0.8, 3.5)
         axes = np.reshape(fig.subplots(1, examples, sharey=True), examples)
         for ax, title, one in zip(axes, titles, values):
-            image = ax.imshow(
-                np.maximum(one, LEAST), POWER, norm=LogNorm(LEAST, max(1.0, one.max()))
+            ax.imshow(
+                np.maximum(one, LEAST),
+                POWER,
+                norm=LogNorm(LEAST, max(1.0, values.max())),
             )
             for edge in edges:
                 ax.axhline(edge, color=GRAY, linewidth=0.6)
@@ -54,5 +56,5 @@ def scattering_map(
             ax.tick_params(length=0)
             ax.set(title=title, xlabel="From resonators")
         axes[0].set_ylabel("To resonators")
-        colorbar(image, axes, r"$|S_{rp}|^2$")
+        colorbar(axes[0].images[0], axes, r"$|S_{rp}|^2$")
     return fig
