@@ -40,12 +40,12 @@ class DigitsRC(AbstractExperiment):
     in five places, half a pixel apart.
     """
 
-    epochs: int = setting(20, "passes through the training images", low=1)
+    epochs: int = setting(12, "passes through the training images", low=1)
     batch_size: int = setting(32, "images a step", low=1)
-    rows: int = setting(2, "of the image that enter at a time", low=1, high=8)
-    hidden: int = setting(64, "nodes that are neither fed nor read", low=1)
+    rows: int = setting(4, "of the image that enter at a time", low=1, high=8)
+    hidden: int = setting(40, "nodes that are neither fed nor read", low=1)
     learning_rate: float = setting(0.03, "of Adam, as a cosine (µS, nF)", low=0)
-    scale: float = setting(300.0, "of the softmax over the voltages (1/V)", low=0)
+    scale: float = setting(1000.0, "of the softmax over the voltages (1/V)", low=0)
     mismatch: float = setting(0.0, "hidden error of each part, relative", low=0)
 
     name: ClassVar[str] = "digits-rc"
@@ -58,7 +58,7 @@ class DigitsRC(AbstractExperiment):
     )
     figure: ClassVar[str] = "test accuracy"
     published: ClassVar[float | None] = None
-    duration: ClassVar[float] = 60.0
+    duration: ClassVar[float] = 30.0
 
     def data(self) -> data.Dataset:
         digits = data.digits()
