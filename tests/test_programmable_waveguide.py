@@ -97,6 +97,23 @@ def test_modes_of_a_parabolic_guide_only_turn_their_phase():
     np.testing.assert_allclose(out, modes * turn[:, None], atol=3e-4)
 
 
+def test_light_changes_over_between_two_guides_in_half_a_beat():
+    r"""$L = \pi / (\beta_+ - \beta_-)$, from the modes of both guides together."""
+    index = 1e-3 * sum(np.exp(-(((X - c) / 6e-6) ** 2)) for c in (-12e-6, 12e-6))
+    sideways = 2 * np.pi * np.fft.fftfreq(N, PITCH)
+    bend = np.fft.ifft(np.fft.fft(np.eye(N)) * (-(sideways**2) / (2 * K)))
+    beta, modes = np.linalg.eigh(np.real(bend) + np.diag(K0 * index))
+    even, odd = modes[:, -1], modes[:, -2]
+    odd = odd * np.sign(np.sum(even[:64]) * np.sum(odd[:64]))
+    left = (even + odd) / np.sqrt(2)
+    assert np.sum(left[:64] ** 2) > 0.98
+    length = float(np.pi / (beta[-1] - beta[-2]))
+    fields = jnp.asarray(np.stack([left, even, odd]), complex)
+    out = propagate(fields, jnp.asarray(np.tile(index, (200, 1))), length, True)
+    overlaps = np.abs(np.asarray(out) @ np.stack([left[::-1], even, odd]).T) ** 2
+    np.testing.assert_allclose(np.diag(overlaps), 1, atol=2e-3)
+
+
 def test_a_beam_beside_the_axis_swings_over_with_an_error_of_second_order():
     """After half a period of a parabolic guide any field is its mirror image."""
     g, start = 4e3, 20e-6
