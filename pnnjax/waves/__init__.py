@@ -1,5 +1,6 @@
 """Mechanical and acoustic systems."""
 
+from ._canonical_pendula import CanonicalPendula as CanonicalPendula
 from ._coupled_pendula import (
     CoupledPendula as CoupledPendula,
     pendulum_energy as pendulum_energy,

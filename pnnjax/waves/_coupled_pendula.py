@@ -10,8 +10,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._layer import AbstractLayer, Facts
 
-COARSEST = 1.0
-"""Radians of the fastest swing in a step; beyond 2.8, the steps are unstable."""
+COARSEST = 1.2
+"""Radians of the fastest swing in a step: 1.7 % of its amplitude is then lost in one.
+Beyond 2.8, the steps are unstable."""
 DOUBLINGS = 12
 POWER_STEPS = 12
 
@@ -176,10 +177,11 @@ class CoupledPendula(AbstractLayer):
         **Arguments:** `steps`: as in the constructor; the layer's unless given.
         """
         start, steps = self.start(x, key=key), self.steps if steps is None else steps
+        stiffness = followed(self.stiffness(), self.duration, steps, self.nonlinearity)
         return swing(
             start,
             jnp.zeros_like(start),
-            self._safe(self.stiffness(), steps),
+            stiffness,
             self.drive,
             duration=self.duration,
             steps=steps,
@@ -193,33 +195,60 @@ class CoupledPendula(AbstractLayer):
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "*batch n"]:  # rad
         """Where each pendulum is let go."""
-        if x.shape[-1] != self.inputs:
-            raise ValueError(
-                f"{self.inputs} pendula are set by the input, but `x` has "
-                f"{x.shape[-1]} angles: its shape is {x.shape}."
-            )
-        if key is not None and self.noise > 0:
-            x = x + self.noise * jax.random.normal(key, x.shape, x.dtype)
-        hanging = self.drive.shape[0] - self.inputs
-        return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, hanging)])
+        start = let_go(x, self.inputs, self.drive.shape[0])
+        if key is None or self.noise == 0:
+            return start
+        noise = self.noise * jax.random.normal(key, x.shape, x.dtype)
+        return start + let_go(noise, self.inputs, self.drive.shape[0])
 
     def stiffness(self) -> Float[Array, "n n"]:
         """The matrix $K$ of `swing`."""
-        upper = jnp.triu(self.coupling, 1)
-        return pendulum_stiffness(upper + upper.T)
+        return trained_stiffness(self.coupling)
 
-    def _safe(self, stiffness: Float[Array, "n n"], steps: int) -> Float[Array, "n n"]:
-        """`stiffness`, if so many steps can follow it."""
-        step = self.duration / steps
-        turn = fastest(stiffness, self.nonlinearity) * step
-        doublings = jnp.ceil(jnp.log2(turn / COARSEST)).astype(jnp.int32)
-        messages = [
-            f"A step of {step:.3g} is too coarse for pendula coupled so strongly: with "
-            f"`steps={steps * 2**k}` it is {step / 2**k:.3g}, which would do."
-            for k in range(1, DOUBLINGS + 1)
-        ]
-        index = jnp.clip(doublings - 1, 0, DOUBLINGS - 1)
-        return eqx.branched_error_if(stiffness, turn > COARSEST, index, messages)
+
+def let_go(
+    x: Float[Array, "*batch inputs"],  # rad
+    inputs: int,
+    pendula: int,
+) -> Float[Array, "*batch n"]:  # rad
+    """The first pendula at `x`, the others hanging.
+
+    **Raises:** `ValueError` if `x` does not have one angle for each of the first.
+    """
+    if x.shape[-1] != inputs:
+        raise ValueError(
+            f"{inputs} pendula are set by the input, but `x` has {x.shape[-1]} angles: "
+            f"its shape is {x.shape}."
+        )
+    return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, pendula - inputs)])
+
+
+def trained_stiffness(coupling: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """$K$ by the strict upper triangle of what is trained."""
+    upper = jnp.triu(coupling, 1)
+    return pendulum_stiffness(upper + upper.T)
+
+
+def followed(
+    stiffness: Float[Array, "n n"],
+    duration: float,
+    steps: int,
+    nonlinearity: float = 0.0,
+) -> Float[Array, "n n"]:
+    """`stiffness`, if so many steps can follow it.
+
+    **Raises:** at run time, if not, with a number of steps that can.
+    """
+    step = duration / steps
+    turn = fastest(stiffness, nonlinearity) * step
+    doublings = jnp.ceil(jnp.log2(turn / COARSEST)).astype(jnp.int32)
+    messages = [
+        f"A step of {step:.3g} is too coarse for pendula coupled so strongly: with "
+        f"`steps={steps * 2**k}` it is {step / 2**k:.3g}, which would do."
+        for k in range(1, DOUBLINGS + 1)
+    ]
+    index = jnp.clip(doublings - 1, 0, DOUBLINGS - 1)
+    return eqx.branched_error_if(stiffness, turn > COARSEST, index, messages)
 
 
 def fastest(
