@@ -145,6 +145,20 @@ def cavity():
     )
 
 
+def wave_plate():
+    return pnn.waves.WaveEquation2D(
+        (10, 12),
+        pitch=1.0,
+        step=0.6,
+        speeds=(1.0, 0.6),
+        sources=((5, 2),),
+        probes=((3, 6), (6, 6)),
+        damping=pnn.waves.absorbing_profile((10, 12), 2, 0.5),
+        sharpness=5.0,
+        saturable=(0.2, 0.5),
+    )
+
+
 LAYERS = {
     "matrix": lambda key: (Matrix(field(key, 3, 4)), field(key, 5, 4)),
     "tanh": lambda key: (
@@ -226,6 +240,12 @@ LAYERS = {
         pnn.waves.CoupledPendula(4, key=key, inputs=3, outputs=2, steps=2),
         jax.random.normal(key, (3, 3)),
     ),
+    "pendula-canonical": lambda key: (
+        pnn.waves.CanonicalPendula(
+            4, key=key, inputs=3, outputs=2, splitting=pnn.integrators.Splitting(1.0, 4)
+        ),
+        jax.random.normal(key, (3, 3)),
+    ),
     "time-floquet": lambda key: (
         pnn.waves.TimeFloquet(2, key=key, harmonics=2, depth=1e5),
         jax.random.normal(key, (3, 2)),
@@ -261,6 +281,7 @@ LAYERS = {
         ),
         jax.random.normal(key, (3, 2, 2)),
     ),
+    "wave": lambda key: (wave_plate(), jax.random.normal(key, (3, 8))),
     "resistors": lambda key: (resistors(), jax.random.normal(key, (3, 2))),
     "rc": lambda key: (
         pnn.circuits.RCNetwork(
