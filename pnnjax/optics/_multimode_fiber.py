@@ -13,7 +13,11 @@ from .._frozen import Frozen
 from .._layer import AbstractLayer, Facts
 from ..integrators import split_step
 from ._fiber_modes import GradedIndexModes
-from ._pulse import MOST_PHASE
+from ._pulse import MOST_PHASE, Number
+from ._sampling import polar
+
+# How far along the last slope a stage begins, and its share of the step.
+_RUNGE_KUTTA = ((0, 1 / 6), (0.5, 1 / 3), (0.5, 1 / 3), (1, 1 / 6))
 
 
 def kerr_coupled(
@@ -51,11 +55,13 @@ def kerr_coupled(
         pull = _real_matmul(turned, profiles.T) - mean.astype(a.dtype) * a
         return lax.complex(-strength * pull.imag, strength * pull.real)
 
-    k1 = slope(amplitudes)
-    k2 = slope(amplitudes + k1 / 2)
-    k3 = slope(amplitudes + k2 / 2)
-    k4 = slope(amplitudes + k3)
-    after = amplitudes + (k1 + 2 * k2 + 2 * k3 + k4) / 6
+    def stage(carry, weights):
+        (reach, share), (k, after) = weights, carry
+        k = slope(amplitudes + reach.astype(k.dtype) * k)
+        return (k, after + share.astype(k.dtype) * k), None
+
+    start = jnp.zeros_like(amplitudes), amplitudes
+    (_, after), _ = lax.scan(stage, start, jnp.asarray(_RUNGE_KUTTA, power.dtype))
     norm = jnp.sum(_power(after), -1, keepdims=True)
     back = jnp.sqrt(jnp.where(dark, 1, power) / jnp.where(dark, 1, norm))
     phase = strength * mean
@@ -89,7 +95,7 @@ class MultimodeFiber(AbstractLayer):
     """
 
     modes: GradedIndexModes
-    length: float  # m
+    length: Number  # m
     nonlinear_index: float  # m²/W
     loss: float  # 1/m, of the power
     steps: int = eqx.field(static=True)
@@ -100,7 +106,7 @@ class MultimodeFiber(AbstractLayer):
     def __init__(
         self,
         modes: GradedIndexModes,
-        length: float,  # m
+        length: Number,  # m
         *,
         steps: int,
         coupling: float = 0.0,  # rad/m
@@ -118,11 +124,8 @@ class MultimodeFiber(AbstractLayer):
         """
         if coupling and key is None:
             raise ValueError("Random couplings need a `key` that draws them.")
-        if min(steps, sections) < 1 or length <= 0:
-            raise ValueError(
-                f"steps={steps}, sections={sections} and length={length} m must be "
-                "positive."
-            )
+        if min(steps, sections) < 1:
+            raise ValueError(f"steps={steps} and sections={sections} must be positive.")
         count = len(modes.orders)
         mixing = jnp.zeros((sections, count, count))
         if key is not None:
@@ -211,9 +214,8 @@ class MultimodeFiber(AbstractLayer):
     def _advance(self, generator, length, dtype):
         """The symmetric matrix of a length, whose couplings are all alike."""
         values, vectors = generator
-        phase = values * length
-        turn = lax.complex(jnp.cos(phase), jnp.sin(phase))
-        turn = math.exp(-0.5 * self.loss * length) * turn
+        decay = jnp.exp(jnp.asarray(-0.5 * self.loss * length, values.dtype))
+        turn = polar(decay, values * length)
         vectors = vectors.astype(dtype)
         return jnp.matmul(vectors * turn[None], vectors.T, precision=_HIGHEST)
 

@@ -279,8 +279,9 @@ class SecondHarmonic(AbstractLayer):
         drive = jnp.concatenate([data, control], -1)[..., self._order()]
         amplitude, phase = jnp.sin(drive), _each(self.phase, x)
         transmission = polar(amplitude, jnp.broadcast_to(phase, amplitude.shape))
-        laser, lines = self._laser()
-        lit = jnp.repeat(transmission, self.samples, -1) * _each(laser, x).astype(
+        unit, lines = self._laser()
+        laser = jnp.sqrt(jnp.asarray(self.energy, x.dtype)) * _each(unit, x)
+        lit = jnp.repeat(transmission, self.samples, -1) * laser.astype(
             transmission.dtype
         )
         spectrum = jnp.zeros((*shape, self.nt), lit.dtype)
@@ -309,14 +310,12 @@ class SecondHarmonic(AbstractLayer):
         return np.argsort(np.concatenate(places), kind="stable")
 
     def _laser(self) -> tuple[np.ndarray, np.ndarray]:
-        """Its spectral amplitude, as the FFT has it, and on which lines."""
+        """Its spectral amplitude at 1 J, as the FFT has it, and on which lines."""
         count = self.phase.size * self.samples
         lines = np.arange(count) - count // 2
         frequency = (lines + 0.5 * (count % 2 == 0)) * self.width / self.samples
         shape = np.exp(-2 * math.log(2) * (frequency / self.bandwidth) ** 2)
-        return shape * np.sqrt(
-            self.energy / self.dt * self.nt / np.sum(shape**2)
-        ), lines
+        return shape * math.sqrt(self.nt / self.dt / np.sum(shape**2)), lines
 
 
 def _mixed(a1, a2, by, strength):

@@ -107,14 +107,22 @@ class VowelSHG(AbstractExperiment):
         return {"accuracy": objectives.accuracy}
 
     def picture(self, model: Any, data: Any) -> "Figure":
-        x = jnp.asarray(data.test_x)
         crystals = [getattr(layer, "layer", layer) for layer in model.layers]
-        first, last = crystals[0], crystals[-1]
-        pulse = first.pulse(x)
-        for layer in crystals[:-1]:
-            x = layer(x)
-        light = {"First pulse": pulse, "Last second harmonic": last.harmonic(x)}
-        return plots.spectra(light, first.dt, np.asarray(data.test_y), VOWELS)
+        light = ("First pulse", "Last second harmonic")
+        pair = first_and_last(crystals, jnp.asarray(data.test_x))
+        dt, vowel = crystals[0].dt, np.asarray(data.test_y)
+        return plots.spectra(dict(zip(light, pair)), dt, vowel, VOWELS)
+
+
+@eqx.filter_jit
+def first_and_last(
+    crystals: list[Any], x: Float[Array, "examples formants"]
+) -> tuple[Array, Array]:
+    """Pulses that enter the first crystal, and harmonics that leave the last."""
+    pulse = crystals[0].pulse(x)
+    for layer in crystals[:-1]:
+        x = layer(x)
+    return pulse, crystals[-1].harmonic(x)
 
 
 def network(
