@@ -55,6 +55,23 @@ def test_the_paper_has_the_grid_of_its_code():
     assert (experiment.samples, experiment.steps) == (2048, 200)
 
 
+def test_a_chip_with_hidden_errors_gives_the_powers_and_the_model_the_slopes():
+    with jax.enable_x64(False):
+        experiment = MnistWaveguide(**SHORT, mismatch=0.4)
+        model = experiment.model(key=jax.random.key(0))
+        x = jnp.asarray(np.random.default_rng(0).uniform(0, 1, (3, 49)), jnp.float32)
+
+        @eqx.filter_jit
+        def powers(model):
+            ideal = model.layer
+            chip = model.estimator.device.chip.value
+            return jax.vmap(model)(x), chip(x), ideal(x)
+
+        real, chip, ideal = map(np.asarray, powers(model))
+    np.testing.assert_allclose(real, chip, rtol=1e-4)
+    assert np.linalg.norm(real - ideal) > 0.03 * np.linalg.norm(ideal)
+
+
 @pytest.mark.slow
 def test_mnist_waveguide_reaches_its_accuracy_and_keeps_it_on_the_finer_grid():
     with jax.enable_x64(False):
@@ -67,3 +84,20 @@ def test_mnist_waveguide_reaches_its_accuracy_and_keeps_it_on_the_finer_grid():
         model = eqx.tree_at(lambda m: m.slab.index, model, run.model.slab.index)
         guess = eqx.filter_jit(model)(jnp.asarray(data.test_x)).argmax(-1)
     assert abs(np.mean(np.asarray(guess) == data.test_y) - run.value) < 0.005
+
+
+@pytest.mark.slow
+def test_physics_aware_training_learns_what_the_model_does_not_know():
+    """Of 40 % hidden errors, by 10,000 images: 83 % of a held-out part, against 53 %."""
+    short = {"images": 10_000, "epochs": 2}
+    with jax.enable_x64(False):
+        aware, blind = (
+            MnistWaveguide(**short, mismatch=mismatch).run(
+                seed=0, checkpoint=None, resume=False, progress=False
+            )
+            for mismatch in (0.4, 0.0)
+        )
+        data, chip = MnistWaveguide().data(), aware.model.estimator.device
+        guess = eqx.filter_jit(chip)(blind.model, jnp.asarray(data.test_x)).argmax(-1)
+    deployed = np.mean(np.asarray(guess) == data.test_y)
+    assert aware.value > 0.75 and deployed < aware.value - 0.15 < blind.value

@@ -11,9 +11,10 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .. import data, objectives, optics, plots
+from .. import data, devices, estimators, imperfections, objectives, optics, plots
 from .._fit import fit
 from .._layer import AbstractLayer, Facts
+from .._physical import Physical
 from ._experiment import AbstractStudy, Outcome
 from ._settings import setting
 
@@ -71,8 +72,9 @@ class MnistWaveguide(AbstractStudy):
     source's, 10 mm long with beams over 400 µm, and 15,000 pixels of 4 x 100 µm. By
     default it is computed in steps of 100 µm and at points 3 µm apart, which lets a
     core train it in minutes; the preset `paper` has the grid of the source, 50 and
-    1 µm. The seed draws the order of the images and the pixels that the training
-    begins with.
+    1 µm. The seed draws the order of the images, the pixels that the training begins
+    with, and the hidden errors of the chip. Where it has any, training is physics-aware
+    as in the source: the powers are the chip's, the slopes those of a slab without.
     """
 
     epochs: int = setting(6, "passes through the training images", low=1)
@@ -89,6 +91,9 @@ class MnistWaveguide(AbstractStudy):
     start: float = setting(0.1, "deviation of the first pixels, of the greatest", low=0)
     learning_rate: float = setting(
         0.1, "of Adam, falling as a cosine, of the greatest change", low=0
+    )
+    mismatch: float = setting(
+        0.0, "hidden error of the chip's pixels, of the greatest change", low=0
     )
     scale: float = setting(80.0, "of the softmax over the boxes' shares", low=1e-9)
 
@@ -131,7 +136,9 @@ class MnistWaveguide(AbstractStudy):
             table={},
             pictures={
                 "training": lambda: plots.learning_curve(history),
-                "physics": lambda: slab_of(model, digits),
+                "physics": lambda: slab_of(
+                    model.layer if isinstance(model, Physical) else model, digits
+                ),
                 "confusion": lambda: confusion_of(model, digits),
             },
         )
@@ -144,7 +151,17 @@ class MnistWaveguide(AbstractStudy):
             test_x=pooled(every.test_x),
         )
 
-    def model(self, *, key: PRNGKeyArray) -> WaveguideClassifier:
+    def model(self, *, key: PRNGKeyArray) -> WaveguideClassifier | Physical:
+        classifier = self.ideal(key=key)
+        if self.mismatch == 0:
+            return classifier
+        error = imperfections.Mismatch(sigma=self.mismatch * self.max_index)
+        own = jax.random.fold_in(key, 1)
+        chip = devices.SimulatedDevice(classifier, [error], key=own)
+        return Physical(classifier, estimators.PhysicsAware(chip))
+
+    def ideal(self, *, key: PRNGKeyArray) -> WaveguideClassifier:
+        """Without hidden errors."""
         columns, pixel = PIXELS
         shape = self.rows, columns
         noise = self.start * jax.random.normal(key, shape, jnp.float32)
@@ -187,7 +204,9 @@ def slab_of(model: WaveguideClassifier, digits: data.Dataset) -> "Figure":
     )
 
 
-def confusion_of(model: WaveguideClassifier, digits: data.Dataset) -> "Figure":
+def confusion_of(
+    model: WaveguideClassifier | Physical, digits: data.Dataset
+) -> "Figure":
     """Of the test digits."""
     powers = eqx.filter_jit(model)(jnp.asarray(digits.test_x))
     return plots.confusion_matrix(np.argmax(np.asarray(powers), -1), digits.test_y)
