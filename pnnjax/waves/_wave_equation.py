@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from ._wave_leapfrog import Grid, leapfrog
@@ -108,10 +109,9 @@ def run_waves(
     if start is None:
         start = (jnp.zeros((*batch, *grid.shape), dtype),) * 2
     rows = [grid.flat(u.reshape(count, *grid.shape).astype(dtype)) for u in start]
-    fields = [speed, damping, kerr]
-    speed, damping, kerr = (None if f is None else f.astype(dtype) for f in fields)
-    if damping is None:
-        damping = jnp.zeros(grid.shape, dtype)
+    speed = speed.astype(dtype)
+    nothing = jnp.zeros(grid.shape, dtype)
+    damping = nothing if damping is None else damping.astype(dtype)
     courant = step / pitch
     if saturable is None and kerr is None:
         coefficients = (
@@ -121,12 +121,11 @@ def run_waves(
         )
         update = _linear
     else:
-        nothing = jnp.zeros(grid.shape, dtype)
         rate = nothing if saturable is None else saturable.rate.astype(dtype)
         threshold = 1.0 if saturable is None else saturable.threshold
         coefficients = (
             courant * speed,
-            nothing if kerr is None else courant * kerr,
+            nothing if kerr is None else courant * kerr.astype(dtype),
             step * damping,
             step * rate,
         )
@@ -289,8 +288,8 @@ def check_sampling(highest_frequency: float, speed: float, pitch: float) -> None
 
 _DIVERGED = (
     "The field has grown without bound: where it is strong, the Kerr effect makes "
-    "waves faster than the step can follow. Take a weaker drive, a smaller `kerr`, or a "
-    "shorter `step`."
+    "waves faster than the step can follow. Take a weaker drive, a smaller `kerr`, or "
+    "a shorter `step`."
 )
 
 
@@ -301,7 +300,7 @@ def _slowness(wavelength: float, pitch: float) -> float:
 
 
 def _checked_speed(speed: Array, pitch: float, step: float) -> Array:
-    if not isinstance(speed, jax.core.Tracer):
+    if not isinstance(speed, Tracer):
         lowest, highest = float(jnp.min(speed)), float(jnp.max(speed))
         check_step(highest if lowest > 0 else lowest, pitch, step)
         return speed

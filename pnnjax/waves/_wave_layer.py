@@ -128,23 +128,22 @@ class WaveEquation2D(AbstractBoundedLayer):
         if damping is None:
             strength = 3 * speeds[0] / pitch
             damping = absorbing_profile(shape, min(20, (min(shape) - 1) // 2), strength)
-        if design is None:
-            design = _quiet(damping)
+        where = _quiet(damping) if design is None else design
         check_step(min(speeds) if min(speeds) <= 0 else max(speeds), pitch, step)
         if highest_frequency is not None:
             check_sampling(highest_frequency, min(speeds), pitch)
-        _check_plate(shape, damping, design, sources, probes)
+        _check_plate(shape, damping, where, sources, probes)
         _check_material(blur, sharpness, threshold, saturable)
-        size = (design[1] - design[0], design[3] - design[2])
-        if isinstance(density, float):
-            density = density * jnp.ones(size)
-        if density.shape != size:
+        size = (where[1] - where[0], where[3] - where[2])
+        is_array = isinstance(density, jax.Array)
+        gray = density if is_array else density * jnp.ones(size)
+        if gray.shape != size:
             raise ValueError(
-                f"`density` has shape {density.shape}, but the design is {size} cells."
+                f"`density` has shape {gray.shape}, but the design is {size} cells."
             )
-        self.density = density
+        self.density = gray
         self.damping = Frozen(jnp.asarray(damping))
-        self.design, self.sources, self.probes = design, sources, probes
+        self.design, self.sources, self.probes = where, sources, probes
         self.speeds, self.pitch, self.step = speeds, pitch, step
         self.blur, self.sharpness, self.threshold = blur, sharpness, threshold
         self.saturable, self.kerr = saturable, kerr
@@ -230,12 +229,12 @@ class WaveEquation2D(AbstractBoundedLayer):
         return self.speeds[0] + (self.speeds[1] - self.speeds[0]) * material
 
 
-def _quiet(damping):
+def _quiet(damping: np.ndarray) -> Rectangle:
+    """The rectangle around all that does not damp."""
     rows, columns = (np.flatnonzero((damping == 0).any(axis)) for axis in (1, 0))
     if len(rows) == 0:
         raise ValueError("The plate damps everywhere: there is no room for a design.")
-    ends = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    return tuple(int(end) for end in ends)
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
 
 
 def _check_plate(shape, damping, design, sources, probes):

@@ -7,7 +7,7 @@ neighbor is at a constant offset, and the loops over cells need no case distinct
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -56,13 +56,11 @@ class Grid(NamedTuple):
         """Where they are in the long row."""
         return np.asarray([(y + 1) * self.width + x for y, x in cells], np.int32)
 
-    def inner(self, tree: PyTree) -> PyTree[Float[Array, "*batch lit"]]:
-        """Without the dark rows."""
+    def inner(self, tree: Any) -> Any:
+        """Every field of a tree without the dark rows."""
         return jax.tree.map(lambda field: field[..., self.inside], tree)
 
-    def wide(
-        self, inner: Float[Array, "*batch lit"]
-    ) -> Float[Array, "*batch cells"]:
+    def wide(self, inner: Float[Array, "*batch lit"]) -> Float[Array, "*batch cells"]:
         """With the dark rows again."""
         # Not `jnp.pad`, which the compiler makes a branch in each cell of.
         dark = jnp.zeros((*inner.shape[:-1], self.width), inner.dtype)
@@ -168,11 +166,11 @@ def _(operands, cotangent, perturbed, _, update, grid):
 
         curved = grid.laplacian(field)
         # Only what is sent to the neighbors is needed in the dark rows too.
-        wide = pull(coefficients, field, previous, grid.wide(curved), bar)
-        inner = grid.inner((coefficients, field, previous)), grid.inner(bar)
-        own, here, earlier, _ = pull(*inner[0], curved, inner[1])
+        *_, sent = pull(coefficients, field, previous, grid.wide(curved), bar)
+        places = grid.inner(coefficients), grid.inner(field), grid.inner(previous)
+        own, here, earlier, _ = pull(*places, curved, grid.inner(bar))
         carry = (
-            grid.wide(previous_bar + here + grid.laplacian(wide[-1])),
+            grid.wide(previous_bar + here + grid.laplacian(sent)),
             earlier,
             jax.tree.map(jnp.add, sums, own),
         )
@@ -192,8 +190,8 @@ def _(operands, cotangent, perturbed, _, update, grid):
 
 def _step(update, grid, coefficients, state, now):
     field, previous = state
-    inner = grid.inner((coefficients, field, previous))
-    after = grid.wide(update(*inner, grid.laplacian(field)))
+    places = grid.inner(coefficients), grid.inner(field), grid.inner(previous)
+    after = grid.wide(update(*places, grid.laplacian(field)))
     return _added(after, grid.places(grid.sources), now), field
 
 
