@@ -274,6 +274,8 @@ def test_bad_grids_are_errors_that_name_what_to_change():
         pulse(fiber(1e-3, 8), gaussian(width=DT / 3))
     with pytest.raises(RuntimeError, match="raise `steps` from 8, to 16"):
         pulse(fiber(10 * PERIOD, 8), sech())
+    with pytest.raises(RuntimeError, match="NaN or infinite"):
+        pulse(fiber(1e-3, 8), jnp.nan * sech())
     pulse(fiber(PERIOD, 8, tolerance=1.0), jnp.ones(NT, complex))  # a cw laser
     with pytest.raises(ValueError, match="`order`"):
         fiber(1.0, 1, order=3)(sech())

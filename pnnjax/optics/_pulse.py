@@ -126,12 +126,14 @@ def checked(
 ) -> Any:
     """**Raises:** at run time, naming what to change, if the grid was too coarse."""
     failed = [
+        jnp.any(jnp.isnan(worst.phase)),
         jnp.any(worst.phase > MOST_PHASE),
         jnp.any(worst.edge > tolerance),
         jnp.any(worst.spectrum > tolerance),
     ]
     share = f"more than {tolerance:g} of the pulse's energy is in the outer sixteenth"
     messages = [
+        "the field is NaN or infinite: look at the envelope and the settings.",
         f"the nonlinear phase of a step is above {MOST_PHASE} rad: raise `steps` from "
         f"{steps}, to {2 * steps} or more, or lower the power.",
         f"{share} of the window `nt * dt` of {nt * dt:.3g} s, beyond which it comes "

@@ -51,9 +51,10 @@ def second_harmonic(
     two photons for one. A cw beam, phase-matched, has
     $|A_2|^2 = P\tanh^2(\kappa\sqrt P z)$.
 
-    **Arguments:** `coupling`: $\kappa$; a weak cw beam is converted by
-    $\kappa^2 P z^2$. `beta2`: of the fundamental and of the harmonic, from the second
-    order on. `tolerance`: see `nonlinear_schrodinger`.
+    **Arguments:** `coupling`: $\kappa^2 = 2\omega_0^2 d^2/(\epsilon_0 c^3 n_1^2 n_2 S)$
+    with the effective nonlinearity $d$ (m/V) and a beam of area $S$; a weak cw beam is
+    converted by $\kappa^2 P z^2$. `beta2`: of the fundamental and of the harmonic, from
+    the second order on. `tolerance`: see `nonlinear_schrodinger`.
     **Raises:** at run time, if a pulse reaches the edge of the window or of the
     spectrum, or if a step converts too much; it says which of `nt`, `dt` and `steps` to
     change.
@@ -193,9 +194,9 @@ class SecondHarmonic(AbstractLayer):
         - `width` of a channel; `bandwidth` of the laser, full width at half maximum of
             a Gaussian: the band of all channels, unless given.
         - `samples`: frequencies in a channel.
-        - `energy` of a pulse of the laser. The crystal by default is 0.5 mm of one with
-            the walk-off of barium borate at 800 nm, in a focus of 15 µm: see the source
-            of `second_harmonic` for $\kappa$.
+        - `energy` of a pulse of the laser. The crystal is by default like 0.5 mm of
+            barium borate at 800 nm: 190 fs/mm, and $\kappa$ for 2 pm/V and a focus of
+            radius 15 µm.
         - `steps` through the crystal, or `None`: the undepleted harmonic, which takes
             no steps.
 
