@@ -35,7 +35,7 @@ class DigitsScattering(AbstractStudy):
     apart. Rates are in units of the decay into each port.
     """
 
-    epochs: int = setting(40, "passes through the training images", low=1)
+    epochs: int = setting(25, "passes through the training images", low=1)
     batch_size: int = setting(100, "images a step", low=1)
     hidden: int = setting(60, "hidden resonators", low=1)
     replicas: int = setting(2, "resonators for each pixel", low=1)
@@ -57,7 +57,7 @@ class DigitsScattering(AbstractStudy):
     )
     figure: ClassVar[str] = "test accuracy"
     published: ClassVar[float | None] = 0.971
-    duration: ClassVar[float] = 100.0
+    duration: ClassVar[float] = 45.0
 
     def run(
         self, *, seed: int, checkpoint: Path | None, resume: bool, progress: bool
