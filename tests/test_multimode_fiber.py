@@ -239,6 +239,8 @@ def test_what_does_not_fit_is_an_error_that_says_what_would():
         GradedIndexModes(3, radius=-1.0)
     with pytest.raises(ValueError, match="need a `key`"):
         MultimodeFiber(MODES, 1.0, steps=1, coupling=1.0)
+    with pytest.raises(ValueError, match="a key is for these alone"):
+        MultimodeFiber(MODES, 1.0, steps=1, key=jax.random.key(0))
     with pytest.raises(ValueError, match="must be positive"):
         MultimodeFiber(MODES, 1.0, steps=0)
     with pytest.raises(ValueError, match="10 modes, but the shape of `x` is [(]3,[)]"):
