@@ -88,7 +88,7 @@ def test_mnist_waveguide_reaches_its_accuracy_and_keeps_it_on_the_finer_grid():
 
 @pytest.mark.slow
 def test_physics_aware_training_learns_what_the_model_does_not_know():
-    """Of 40 % hidden errors, by 10,000 images: 83 % of a held-out part, against 53 %."""
+    """Hidden errors of 40 %, 10,000 images: 83 % of a held-out part, against 53 %."""
     short = {"images": 10_000, "epochs": 2}
     with jax.enable_x64(False):
         aware, blind = (
@@ -100,4 +100,5 @@ def test_physics_aware_training_learns_what_the_model_does_not_know():
         data, chip = MnistWaveguide().data(), aware.model.estimator.device
         guess = eqx.filter_jit(chip)(blind.model, jnp.asarray(data.test_x)).argmax(-1)
     deployed = np.mean(np.asarray(guess) == data.test_y)
-    assert aware.value > 0.75 and deployed < aware.value - 0.15 < blind.value
+    assert deployed + 0.15 < aware.value < blind.value
+    assert aware.value > 0.75
