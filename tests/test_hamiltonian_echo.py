@@ -96,15 +96,12 @@ def test_error_is_below_a_millionth(readings):
     assert pnn.relative_error(ours, exact) < 1e-6
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(exact), strict=True):
         assert pnn.relative_error(a, b) < 3e-6
-    loose = HamiltonianEcho(1e-3, centered=False)
-    ours, exact = gradients(layer, x, y_bar, loose)
-    assert 1e-6 < pnn.relative_error(ours, exact) < 1e-2
 
 
 def test_a_lattice_of_waves_has_the_same_error_in_its_complex_input():
-    layer = NonlinearLattice(key=KEY, splitting=Splitting(2.0, 12, readings=3))
-    x = 0.2 * jax.random.normal(KEY, (3, 6), complex)
-    y_bar = jax.random.normal(KEY, (3, 3, 6))
+    layer = NonlinearLattice(2, key=KEY, splitting=Splitting(2.0, 12, readings=3))
+    x = 0.5 * jax.random.normal(KEY, (3, 2), complex)
+    y_bar = jax.random.normal(KEY, (3, 3, 2))
     ours, exact = gradients(layer, x, y_bar, HamiltonianEcho(1e-3))
     assert pnn.relative_error(ours, exact) < 1e-6
     single = jax.tree.map(
@@ -138,7 +135,7 @@ def test_without_an_error_signal_the_echo_retraces():
 @pytest.mark.parametrize(
     "layer",
     [
-        NonlinearLattice(3, key=KEY, bonds=[(0, 1), (1, 2), (2, 0)]),
+        NonlinearLattice(3, key=KEY),
         DuffingLattice(3, key=KEY),
     ],
     ids=["waves", "springs"],
@@ -202,6 +199,7 @@ def test_a_lossy_lattice_is_taken_with_a_warning_that_says_why():
         pnn.Physical(pnn.optics.MZIMesh(3, key=KEY), HamiltonianEcho())
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_time():
     def needed(steps):
         layer = DuffingLattice(2, key=KEY, splitting=Splitting(0.01 * steps, steps))

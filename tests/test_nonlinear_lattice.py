@@ -40,20 +40,19 @@ def there_and_back(layer, x):
     return layer.trajectory(final.reversed(), None)
 
 
-def lattice(steps, order=2, time=6.0):
-    splitting = Splitting(time, steps, order=order)
+def lattice(steps):
+    splitting = Splitting(6.0, steps)
     return NonlinearLattice(key=jax.random.key(3), splitting=splitting)
 
 
-@pytest.mark.parametrize("order", [2, 4])
-def test_norm_is_conserved_and_energy_bounded(order):
+def test_norm_is_conserved_and_energy_bounded():
     drift = []
     for steps in (60, 120):
-        start, states, before, energy = course(lattice(steps, order), jnp.asarray(X))
+        start, states, before, energy = course(lattice(steps), jnp.asarray(X))
         norm = np.sum(intensities(states), -1)
         np.testing.assert_allclose(norm, np.sum(X**2, -1)[None] + 0 * norm, rtol=1e-12)
         drift.append(np.max(np.abs(np.asarray(energy) - np.asarray(before)), 0))
-    np.testing.assert_allclose(np.log2(drift[0] / drift[1]), order, atol=0.35)
+    np.testing.assert_allclose(np.log2(drift[0] / drift[1]), 2, atol=0.35)
     assert np.max(drift[1]) < 0.02
 
 
@@ -82,12 +81,13 @@ def test_a_dimer_oscillates_or_traps_itself(strength):
 
     Raghavan et al., Phys. Rev. A 59, 620 (1999), doi:10.1103/PhysRevA.59.620.
     """
-    time, steps, coupling = 3.0, 600, 1.0
+    time, steps, coupling = 3.0, 3000, 1.0
     layer = NonlinearLattice.from_coupling(
         coupling * (1 - np.eye(2)),
-        nonlinearity=strength,
-        splitting=Splitting(time, steps, order=4),
+        splitting=Splitting(time, steps),
     )
+    # As an array, so that one program does all three.
+    layer = eqx.tree_at(lambda n: n.nonlinearity, layer, jnp.asarray(strength))
     states = course(layer, jnp.asarray([1.0, 0.0]))[1]
     z = np.diff(intensities(states)[:, ::-1])[:, 0]
     t = time / steps * np.arange(1, steps + 1)
@@ -98,7 +98,7 @@ def test_a_dimer_oscillates_or_traps_itself(strength):
     else:
         exact = ellipj(strength * t / 2, 1 / k**2)[2]
         assert np.min(z) > 0.5
-    np.testing.assert_allclose(z, exact, atol=1e-7 if strength else 1e-13)
+    np.testing.assert_allclose(z, exact, atol=2e-6 if strength else 1e-12)
 
 
 def test_a_linear_chain_has_its_normal_modes():
@@ -109,12 +109,12 @@ def test_a_linear_chain_has_its_normal_modes():
         key=jax.random.key(0),
         disorder=0.0,
         nonlinearity=0.0,
-        splitting=Splitting(time, 100, order=4),
+        splitting=Splitting(time, 1000),
     )
     shape = np.sin(math.pi * mode * np.arange(1, n + 1) / (n + 1))
     final, _ = eqx.filter_jit(layer.run)(jnp.asarray(shape))
     turned = np.exp(-2j * math.cos(math.pi * mode / (n + 1)) * time) * shape
-    np.testing.assert_allclose(amplitudes(final), turned, atol=1e-6)
+    np.testing.assert_allclose(amplitudes(final), turned, atol=1e-5)
 
 
 def test_the_reversed_motion_retraces():

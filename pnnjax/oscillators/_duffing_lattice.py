@@ -20,6 +20,7 @@ from ._exchange import (
     checked_loss,
     chosen_sites,
     each,
+    index,
 )
 
 
@@ -29,7 +30,7 @@ def stiffness_matrix(
     bonds: Bonds,
 ) -> Float[Array, "sites sites"]:  # N/m
     """$K$ with $qKq/2$ the energy of all linear springs, to the ground and between."""
-    first, second = np.asarray(bonds, int).reshape(-1, 2).T
+    first, second = index(bonds).reshape(-1, 2).T
     matrix = jnp.diag(stiffness)
     for i, j, sign in ((0, 0, 1), (1, 1, 1), (0, 1, -1), (1, 0, -1)):
         ends = (first, second)
@@ -154,14 +155,14 @@ class DuffingLattice(AbstractHamiltonianLayer):
         return (*friction, self._springs(), self._motion())
 
     def readout(self, state: PhaseSpace) -> Float[Array, "*batch outputs"]:  # m
-        return state.position[..., np.asarray(self.outputs)]
+        return state.position[..., index(self.outputs)]
 
     def stiffness_matrix(self) -> Float[Array, "sites sites"]:  # N/m
         """Of all linear springs."""
         return stiffness_matrix(self.stiffness, self.coupling, self.bonds)
 
     def _springs(self) -> Part:
-        inputs, matrix = np.asarray(self.inputs), self.stiffness_matrix()
+        inputs, matrix = index(self.inputs), self.stiffness_matrix()
 
         def energy(state, drive):
             own = spring_energy(state.position, matrix.astype(drive.dtype), self.cubic)

@@ -110,6 +110,11 @@ def each(
     return jnp.broadcast_to(values.astype(like.dtype), like.shape)
 
 
+def index(numbers: Sequence) -> np.ndarray:
+    """Numbers of sites or bonds, in a type that every precision of JAX takes."""
+    return np.asarray(numbers, np.int32)
+
+
 def check_bonds(bonds: Sequence[tuple[int, int]], sites: int) -> Bonds:
     """The bonds as a tuple of pairs, once they are known to be possible.
 
@@ -214,8 +219,8 @@ def check_turn(
 
 
 def _color(bonds: Bonds, sites: int, members: list[int]) -> Color:
-    first, second = np.asarray([bonds[m] for m in members], int).reshape(-1, 2).T
-    partner, bond_of = np.arange(sites), np.full(sites, len(bonds))
+    first, second = index([bonds[m] for m in members]).reshape(-1, 2).T
+    partner, bond_of = index(range(sites)), index([len(bonds)] * sites)
     partner[first], partner[second] = second, first
     bond_of[first] = bond_of[second] = members
-    return Color(np.asarray(members), first, second, partner, bond_of)
+    return Color(index(members), first, second, partner, bond_of)

@@ -23,13 +23,14 @@ from ._exchange import (
     edge_colors,
     exchange,
     exchange_energy,
+    index,
 )
 
 
 def onsite_energy(
     state: PhaseSpace,
     frequency: Float[Array, " sites"],  # rad/s
-    nonlinearity: float,  # rad/s
+    nonlinearity: float | Float[Array, ""],  # rad/s
 ) -> Float[Array, "*batch"]:
     r"""$\sum_i \omega_i|\psi_i|^2 + \tfrac g2|\psi_i|^4$."""
     n = intensities(state)
@@ -39,7 +40,7 @@ def onsite_energy(
 def onsite_rotation(
     state: PhaseSpace,
     frequency: Float[Array, " sites"],  # rad/s
-    nonlinearity: float,  # rad/s
+    nonlinearity: float | Float[Array, ""],  # rad/s
     duration: float,  # s
 ) -> PhaseSpace:
     r"""Its exact flow, $\psi_i \to e^{-i(\omega_i + g|\psi_i|^2)t}\,\psi_i$."""
@@ -87,7 +88,7 @@ class NonlinearLattice(AbstractHamiltonianLayer):
     bonds: Bonds = eqx.field(static=True)
     inputs: tuple[int, ...] = eqx.field(static=True)
     outputs: tuple[int, ...] = eqx.field(static=True)
-    nonlinearity: float
+    nonlinearity: float | Float[Array, ""]
     loss_rate: float | Float[Array, ""]
 
     def __init__(
@@ -180,7 +181,7 @@ class NonlinearLattice(AbstractHamiltonianLayer):
 
         def placed(side):
             empty = jnp.zeros((*x.shape[:-1], len(self.frequency)), side.dtype)
-            return empty.at[..., np.asarray(self.inputs)].set(math.sqrt(2) * side)
+            return empty.at[..., index(self.inputs)].set(math.sqrt(2) * side)
 
         return PhaseSpace(placed(x.real), placed(x.imag))
 
@@ -194,7 +195,7 @@ class NonlinearLattice(AbstractHamiltonianLayer):
         return (*loss, *exchanges, self._onsite())
 
     def readout(self, state: PhaseSpace) -> Float[Array, "*batch outputs"]:
-        return intensities(state)[..., np.asarray(self.outputs)]
+        return intensities(state)[..., index(self.outputs)]
 
     def _exchange(self, color) -> Part:
         def energy(state, drive):

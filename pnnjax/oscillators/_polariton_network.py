@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._layer import AbstractLayer, Facts, PhaseSpace
@@ -20,6 +19,7 @@ from ._exchange import (
     each,
     edge_colors,
     exchange,
+    index,
 )
 from ._nonlinear_lattice import intensities
 
@@ -151,7 +151,7 @@ class PolaritonNetwork(AbstractLayer):
 
     def flows(self) -> list:
         """Light, exchange within each color of bonds, and gain: one flow each."""
-        inputs = np.asarray(self.inputs)
+        inputs = index(self.inputs)
 
         def light(state, drive, duration):
             q, p = state
@@ -169,7 +169,7 @@ class PolaritonNetwork(AbstractLayer):
 
     def readout(self, state: PhaseSpace) -> Float[Array, "*batch outputs"]:
         """The densities of the output sites."""
-        return intensities(state)[..., np.asarray(self.outputs)]
+        return intensities(state)[..., index(self.outputs)]
 
     def _exchange(self, color):
         def flow(state, drive, duration):

@@ -60,7 +60,7 @@ class SelfLearningMachine(eqx.Module):
 
     def __init__(
         self,
-        layer: AbstractHamiltonianLayer,
+        layer: Any,
         *,
         mass: float,
         decay_time: float,  # s

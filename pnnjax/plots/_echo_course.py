@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def echo_course(
     forward: Float[AnyArray, "times sites"],
-    echo: Float[AnyArray, "times sites"],
+    echo: Float[AnyArray, "_ _"],
     duration: float,  # s, of each
     title: str = "",
 ) -> "Figure":
