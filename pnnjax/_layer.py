@@ -331,8 +331,7 @@ class AbstractHamiltonianLayer(AbstractLayer):
 class AbstractScatteringLayer(AbstractLayer):
     r"""Linear modes in a steady state, known by what their ports scatter.
 
-    $S = 1 - i\sqrt\kappa\,(\omega - H)^{-1}\sqrt\kappa$, with one port a mode. The
-    input and the parameters are in $H$, and the output is read from $S$.
+    $S = 1 - i\sqrt\kappa\,(\omega - H)^{-1}\sqrt\kappa$: one port a mode, $H$ from x.
     """
 
     probes: eqx.AbstractVar[tuple[int, ...]]
@@ -347,21 +346,14 @@ class AbstractScatteringLayer(AbstractLayer):
         """`S[r, p]`: what leaves every port for a unit field sent into a probe's."""
 
     @abc.abstractmethod
-    def readout(
-        self, scattered: Complex[Array, "*batch probes probes"]
-    ) -> Inexact[Array, "..."]:
-        """The output, from what is scattered between the probes."""
+    def readout(self, scattered: Complex[Array, "..."]) -> Inexact[Array, "..."]:
+        """The output, from what is scattered between the probes: `S[probes, probes]`."""
 
     @abc.abstractmethod
     def cotangent(
-        self,
-        left: Complex[Array, "*batch modes q"],
-        right: Complex[Array, "*batch modes q"],
+        self, left: Complex[Array, "..."], right: Complex[Array, "..."]
     ) -> tuple["AbstractScatteringLayer", Float[Array, "..."]]:
-        r"""The cotangents of the parameters and of x.
-
-        The loss changes by $\operatorname{Re}\sum_q l_{jq}\,\mathrm dH_{jk}\,r_{kq}$.
-        """
+        r"""Of the parameters and x, of $\operatorname{Re}\sum_q l_{jq}H_{jk}r_{kq}$."""
 
 
 class AbstractWrapper(AbstractLayer):
