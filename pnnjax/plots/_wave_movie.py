@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from ._style import GRAY, POWER, AnyArray, checked, colorbar, extent, figure, style
+from ._style import POWER, AnyArray, checked, colorbar, extent, figure, style
 from ._wave_speed import Cell, mark
 
 if TYPE_CHECKING:
@@ -77,4 +77,4 @@ def _edges(ax, outline) -> None:
     plate = checked(outline, "outline", 2)
     if plate.max() > plate.min():
         level = (plate.max() + plate.min()) / 2
-        ax.contour(plate, [level], colors=GRAY, linewidths=0.4)
+        ax.contour(plate, [level], colors="white", linewidths=0.6)

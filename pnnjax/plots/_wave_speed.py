@@ -15,7 +15,7 @@ Cell = tuple[int, int]
 
 
 def wave_speed(
-    speed: Float[AnyArray, "ny nx"],  # m/s
+    speed: Float[AnyArray, "ny nx"],  # any unit
     sources: Sequence[Cell],
     probes: Sequence[Cell],
     names: Sequence[str] = (),
@@ -33,7 +33,7 @@ def wave_speed(
         fig = figure(6.4, 5.4 * float(np.clip(ny / nx, 0.3, 1.5)) + 0.7)
         ax = fig.subplots()
         image = ax.imshow(values, "Blues_r", extent=edges)
-        colorbar(image, ax, "Wave speed (m/s)")
+        colorbar(image, ax, "Wave speed")
         ax.set(xlabel=f"$x$ ({_plural(unit)})", ylabel=f"$y$ ({_plural(unit)})")
         mark(ax, values.shape, sources, probes, names)
     return fig

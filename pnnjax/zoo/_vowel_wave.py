@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 RATE = 10_000  # Hz
 CLASSES = 3
-MARGIN = 5
-"""Cells between the source, the design and the probes."""
+GAP = 5
+"""Cells from the source to the design, and from there to the probes."""
 FRAMES = 5
 
 
@@ -54,6 +55,7 @@ class VowelWave(AbstractStudy):
     height: int = setting(64, "cells of the plate", low=8)
     width: int = setting(90, "cells of the plate, on the way of the sound", low=24)
     absorber: int = setting(10, "cells along each wall", low=0)
+    margin: int = setting(5, "cells between absorber and source, or probes", low=0)
     spacing: int = setting(18, "cells from probe to probe", low=1)
     courant: float = setting(0.7, "cells that sound travels in a step", low=1e-3)
     speed: float = setting(0.5, "in the second material, over the first", low=1e-3)
@@ -67,6 +69,7 @@ class VowelWave(AbstractStudy):
             "height": 140,
             "width": 140,
             "absorber": 20,
+            "margin": 20,
             "spacing": 35,
             "speed": 0.8,
             "sharpness": 100.0,
@@ -121,10 +124,10 @@ class VowelWave(AbstractStudy):
 
     def model(self) -> waves.WaveEquation2D:
         """The plate before training: half of the second material everywhere."""
-        middle, first = self.height // 2, self.absorber + MARGIN
+        middle, first = self.height // 2, self.absorber + self.margin
         last = self.width - 1 - first
         offsets = [i - (CLASSES - 1) / 2 for i in range(CLASSES)]
-        top, start = self.absorber, first + MARGIN
+        top, start = self.absorber, first + GAP
         return waves.WaveEquation2D(
             (self.height, self.width),
             pitch=1 / self.courant,
@@ -193,6 +196,7 @@ class VowelWave(AbstractStudy):
         )
 
 
+@eqx.filter_jit
 def field_frames(
     model: waves.WaveEquation2D,
     x: Float[Array, "examples time"],
@@ -221,5 +225,6 @@ def _report(done: Sequence[Fold], progress: bool) -> None:
     spread = f" ± {tests.std(ddof=1):.1f}" if len(done) > 1 else ""
     Console(stderr=True).print(
         f"Fold {len(done)}: test {tests[-1]:.1f} %, train {trains[-1]:.1f} %. Mean "
-        f"over the folds: test {tests.mean():.1f}{spread} %, train {trains.mean():.1f} %."
+        f"over the folds: test {tests.mean():.1f}{spread} %, "
+        f"train {trains.mean():.1f} %."
     )
