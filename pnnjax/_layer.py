@@ -347,7 +347,7 @@ class AbstractScatteringLayer(AbstractLayer):
 
     @abc.abstractmethod
     def readout(self, scattered: Complex[Array, "..."]) -> Inexact[Array, "..."]:
-        """The output, from what is scattered between the probes: `S[probes, probes]`."""
+        """The output, from what is scattered between probes: `S[probes, probes]`."""
 
     @abc.abstractmethod
     def cotangent(
