@@ -85,12 +85,12 @@ def test_vowel_shg_reaches_its_accuracy():
 @needs_files
 @pytest.mark.slow
 def test_training_on_the_device_bears_errors_that_the_model_does_not():
-    aware = run(mismatch=0.3)
+    aware = run(mismatch=0.1)
     plain = run()
     with jax.enable_x64(False):
         data = VowelSHG().data()
         key = jax.random.split(jax.random.split(jax.random.key(0))[0])[1]
-        deployed = on_device(plain.model, 0.3, key=key)
+        deployed = on_device(plain.model, 0.1, key=key)
         shares = pnn.respond(deployed, jnp.asarray(data.test_x), None)
         in_silico = pnn.objectives.accuracy(shares, jnp.asarray(data.test_y))
-    assert aware.value > float(in_silico) + 0.05
+    assert aware.value >= 0.9 and aware.value > float(in_silico) + 0.1
