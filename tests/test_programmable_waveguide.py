@@ -211,7 +211,7 @@ def test_the_layer_is_the_propagation_through_its_index():
 
 
 def test_the_stated_error_of_the_steps():
-    """1 % at half a radian a step, against eight times as many."""
+    """At half a radian a step, one a row, against eight times as many."""
     index = np.random.default_rng(2).uniform(0, 1e-3, (8, 30))
     x, length = beams(0.0, 25e-6), 8 * 0.5 / (K0 * 1e-3)
     coarse, fine = (

@@ -35,8 +35,10 @@ class ProgrammableWaveguide(AbstractReciprocalLayer, AbstractBoundedLayer):
     loop. Between planes of phases there is nothing but free slab, so that fields
     measured after them give all gradients.
 
-    **Error:** of the field, measured against steps eight times as short, for random
-    pixels: 1 % at the coarsest steps that are allowed, falling with their square.
+    **Error:** of the field, against steps a sixteenth as long: measured as 0.8 to 1.4 %
+    behind 100 rows of pixels in steps of 0.4 rad, one a row. About half of it is the
+    blur between rows, which such steps do not resolve; the rest falls with their
+    square.
     **Source:** Onodera et al., *Nature Physics* (2025),
     doi:10.1038/s41567-025-03094-2, arXiv:2402.17750.
     """
