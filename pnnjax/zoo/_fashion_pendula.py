@@ -78,11 +78,11 @@ class FashionPendula(AbstractStudy):
     all that those show; of these the one that swings out most is the class.
 
     In reality the sine is that of $(1 + \eta)q$, couplings have hidden errors, and the
-    starting angles are noisy, there as in the model. The equations are the published
-    ones, in steps of leapfrog. *In silico*: trained on the model,
+    starting angles are noisy, there as in the model. *In silico*: trained on the model,
     then deployed. *Physics-aware*: the real angles, the model's Jacobians. Both begin
-    with the same couplings and see the same batches. The preset `paper` has its 100
-    pendula a patch and 1610 above them; by default, there are 49 and 266.
+    with the same couplings and see the same batches. The equations are the published
+    ones, in steps of leapfrog. The preset `paper` has the published 100 pendula a patch
+    and 1610 above them; by default, there are 49 and 266.
     """
 
     epochs: int = setting(3, "passes through the training images", low=1)

@@ -137,7 +137,12 @@ class PendulaPAT(AbstractExperiment):
         time = last.splitting
         finer = integrators.Splitting(time.duration, 10 * time.steps)
         last = eqx.tree_at(lambda p: p.splitting, last, finer)
-        path = last.trajectory(last.initial_state(x), None)
+        start = last.initial_state(x)
+        path = last.trajectory(start, None)
+        angle, momentum = (
+            jnp.concatenate([begin[None], course])
+            for begin, course in zip(start, path, strict=True)
+        )
         titles = [f"a {label}" for label in data.test_y[shown]]
         names = "Angle (rad)", "Momentum"
-        return plots.phase_portrait(*path, CLASSES, titles, names=names)
+        return plots.phase_portrait(angle, momentum, CLASSES, titles, names=names)
