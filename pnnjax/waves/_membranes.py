@@ -107,8 +107,9 @@ class Membranes(AbstractLayer):
 
         - `tones`, `microphones`: the features and the outputs. Tones are equally spaced
             over `band`.
-        - `damping`: by heat; `emission`: into each port, on average. Both vary from
-            membrane to membrane; couplings have either sign.
+        - `damping`, `emission`: rates at which a membrane's energy goes into heat, and
+            on average into each port. Both vary from membrane to membrane; couplings
+            have either sign.
         - `hardening`: $h$; `iterations`: with which the stiffening is found.
 
         **Raises:** `ValueError` for what can't be built.
@@ -128,7 +129,7 @@ class Membranes(AbstractLayer):
         varied = jax.random.uniform(keys[1], (membranes,), minval=0.5, maxval=1.5)
         self.damping = Frozen(damping * varied)
         sides = jax.random.normal(keys[2], (1 + microphones, membranes))
-        self.coupling = Frozen(math.sqrt(emission / 2) * sides)
+        self.coupling = Frozen(math.sqrt(emission) * sides)
         self.frequency = Frozen(jnp.linspace(low, high, tones, dtype=drawn.dtype))
         self.hardening = hardening
         self.iterations = iterations
@@ -158,7 +159,9 @@ class Membranes(AbstractLayer):
         rest = jnp.square(self.resonance)
         shape = (*x.shape, rest.shape[0])
         if self.hardening == 0:
-            return self._driven(x, jnp.broadcast_to(rest, shape))
+            unit = jnp.ones_like(self.frequency.value)
+            each = self._driven(unit, jnp.broadcast_to(rest, shape[-2:]))
+            return jnp.einsum("...f,fn->...fn", _complex(x), each)
 
         def stiffen(rise, _):
             stiffness = jnp.broadcast_to(rest, shape) * (1 + rise)
