@@ -108,7 +108,7 @@ class MnistWaveguide(AbstractStudy):
     )
     figure: ClassVar[str] = "test accuracy"
     published: ClassVar[float | None] = 0.86
-    duration: ClassVar[float] = 900.0
+    duration: ClassVar[float] = 400.0
 
     def run(
         self, *, seed: int, checkpoint: Path | None, resume: bool, progress: bool
