@@ -11,7 +11,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import data, integrators, objectives, plots, waves
-from .._layer import AbstractLayer, Facts
+from .._layer import AbstractLayer, Facts, respond
 from ._experiment import AbstractExperiment
 from ._settings import setting
 
@@ -132,17 +132,26 @@ class PendulaPAT(AbstractExperiment):
     def picture(self, model: Any, data: Any) -> "Figure":
         """Of the second set, in finer steps than those trained with."""
         shown = np.argmax(data.test_y[:, None] == SHOWN, axis=0)
-        tilted, first, last = eqx.nn.inference_mode(model).layers
-        x = first(tilted(jnp.asarray(data.test_x[shown])))
-        time = last.splitting
-        finer = integrators.Splitting(time.duration, 10 * time.steps)
-        last = eqx.tree_at(lambda p: p.splitting, last, finer)
-        start = last.initial_state(x)
-        path = last.trajectory(start, None)
-        angle, momentum = (
-            jnp.concatenate([begin[None], course])
-            for begin, course in zip(start, path, strict=True)
-        )
+        still = eqx.nn.inference_mode(model)
+        angle, momentum = eqx.filter_jit(course)(still, jnp.asarray(data.test_x[shown]))
         titles = [f"a {label}" for label in data.test_y[shown]]
         names = "Angle (rad)", "Momentum"
         return plots.phase_portrait(angle, momentum, CLASSES, titles, names=names)
+
+
+def course(
+    network: eqx.nn.Sequential, images: Float[Array, "examples ny nx"], finer: int = 10
+) -> tuple[Float[Array, "times examples n"], Float[Array, "times examples n"]]:
+    """Angles (rad) and momenta of the last pendula, from where they are let go."""
+    *before, last = network.layers
+    x = respond(eqx.nn.Sequential(before), images, None)
+    time = last.splitting
+    steps = integrators.Splitting(time.duration, finer * time.steps)
+    start = last.initial_state(x)
+    last = eqx.tree_at(lambda pendula: pendula.splitting, last, steps)
+    path = last.trajectory(start, None)
+    angle, momentum = (
+        jnp.concatenate([begin[None], then])
+        for begin, then in zip(start, path, strict=True)
+    )
+    return angle, momentum
