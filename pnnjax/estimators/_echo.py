@@ -21,11 +21,6 @@ class Echoes(NamedTuple):
     """With which their states are averaged, to find the forward one; sum 1."""
 
 
-class _Carry(NamedTuple):
-    states: PhaseSpace
-    bar: PyTree
-
-
 def echo_cotangents(
     layer: AbstractHamiltonianLayer,
     x: Inexact[Array, "..."],
@@ -41,67 +36,81 @@ def echo_cotangents(
     passes a time of reading. No state but the present one is kept.
     """
     arrays, static = eqx.partition(layer, eqx.is_inexact_array)
+    echo, splitting = _Echo(arrays, static, echoes), layer.splitting
+    drive, pull_drive = jax.vjp(lambda a, x: echo.layer(a).drive(x), arrays, x)
+    start, pull_start = jax.vjp(lambda a, x: echo.layer(a).initial_state(x), arrays, x)
 
-    def part_of(arrays: PyTree) -> AbstractHamiltonianLayer:
-        return eqx.combine(arrays, static)
+    def until_read(carry, block):
+        drives, y_bar, along = block
+        carry = echo.read(carry, y_bar, along)
+        return jax.lax.scan(echo.step, carry, drives, splitting.every, reverse=True)
 
-    drive, pull_drive = jax.vjp(lambda a, x: part_of(a).drive(x), arrays, x)
-    start, pull_start = jax.vjp(lambda a, x: part_of(a).initial_state(x), arrays, x)
-    splitting, parts = layer.splitting, layer.parts()
+    copies = len(echoes.strengths)
+    states = jax.tree.map(lambda s: jnp.stack([s] * copies), final.reversed())
+    carry, drive_bars = jax.lax.scan(
+        until_read,
+        _Carry(states, jax.tree.map(jnp.zeros_like, arrays)),
+        (splitting.blocks(drive), y_bar, along),
+        splitting.blocks_count,
+        reverse=True,
+    )
+    drive_bar = jax.tree.map(lambda d, b: b.reshape(d.shape), drive, drive_bars)
+    start_bar = _start_cotangent(carry.states, echoes, start)
+    arrays_bar, x_bar = _add(pull_start(start_bar), pull_drive(drive_bar))
+    return _add(carry.bar, arrays_bar), x_bar
 
-    def read(carry: _Carry, y_bar: Array, along: Array) -> _Carry:
+
+class _Carry(NamedTuple):
+    states: PhaseSpace
+    bar: PyTree
+
+
+class _Echo(NamedTuple):
+    """What the echoes pass."""
+
+    arrays: PyTree
+    static: PyTree
+    echoes: Echoes
+
+    def layer(self, arrays: PyTree) -> AbstractHamiltonianLayer:
+        return eqx.combine(arrays, self.static)
+
+    def read(self, carry: _Carry, y_bar: Array, along: Array) -> _Carry:
+        """A time of reading: the error signal, and the sensors' own parameters."""
+
         def pull(state, strength):
             _, pull_back = jax.vjp(
-                lambda a, s: part_of(a).readout(s.reversed()), arrays, state
+                lambda a, s: self.layer(a).readout(s.reversed()), self.arrays, state
             )
             slope = pull_back(along)[1]
             return state.kicked(slope, strength), pull_back(y_bar)[0]
 
-        states, bars = jax.vmap(pull)(carry.states, echoes.strengths)
-        bar = jax.tree.map(lambda b: jnp.tensordot(echoes.shares, b, 1), bars)
+        states, bars = jax.vmap(pull)(carry.states, self.echoes.strengths)
+        bar = jax.tree.map(lambda b: jnp.tensordot(self.echoes.shares, b, 1), bars)
         return _Carry(states, _add(carry.bar, bar))
 
-    def step(carry: _Carry, drive: PyTree) -> tuple[_Carry, PyTree]:
+    def step(self, carry: _Carry, drive: PyTree) -> tuple[_Carry, PyTree]:
+        """One step of all echoes, and the cotangent of its drive."""
+        layer = self.layer(self.arrays)
+        parts = layer.parts()
+
         def visit(carry, k, drive, duration):
             (states, bar), drive_bar = carry
             if parts[k].energy is not None:
 
                 def energy(arrays, drive):
-                    own = part_of(arrays).parts()[k].energy
+                    own = self.layer(arrays).parts()[k].energy
                     values = jax.vmap(lambda s: own(s, drive))(states)
-                    return duration * jnp.sum(echoes.weights * values)
+                    return duration * jnp.sum(self.echoes.weights * values)
 
-                found = jax.grad(energy, (0, 1))(arrays, drive)
+                found = jax.grad(energy, (0, 1))(self.arrays, drive)
                 bar, drive_bar = _add(bar, found[0]), _add(drive_bar, found[1])
             flow = parts[k].flow
             states = jax.vmap(lambda s: flow(s, drive, duration))(states)
             return _Carry(states, bar), drive_bar
 
         empty = carry, jax.tree.map(jnp.zeros_like, drive)
-        return splitting.step(visit, len(parts), empty, drive)
-
-    def until_read(carry, block):
-        drives, y_bar, along = block
-        carry = read(carry, y_bar, along)
-        return jax.lax.scan(step, carry, drives, splitting.every, reverse=True)
-
-    copies = len(echoes.strengths)
-    states = jax.tree.map(lambda s: jnp.stack([s] * copies), final.reversed())
-    blocks = splitting.blocks(drive), y_bar, along
-    carry, drive_bars = jax.lax.scan(
-        until_read,
-        _Carry(states, jax.tree.map(jnp.zeros_like, arrays)),
-        blocks,
-        splitting.blocks_count,
-        reverse=True,
-    )
-    start_bar = _start_cotangent(carry.states, echoes, start)
-    from_start, from_drive = (
-        pull_start(start_bar),
-        pull_drive(jax.tree.map(lambda d, b: b.reshape(d.shape), drive, drive_bars)),
-    )
-    arrays_bar, x_bar = _add(from_start, from_drive)
-    return _add(carry.bar, arrays_bar), x_bar
+        return layer.splitting.step(visit, len(parts), empty, drive)
 
 
 def _start_cotangent(

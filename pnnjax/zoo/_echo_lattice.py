@@ -38,7 +38,7 @@ class EchoLattice(AbstractStudy):
     couplings are trained, and only by echoes; a chain of six learns exclusive or.
     """
 
-    epochs: int = setting(10, "passes through the training images", low=1)
+    epochs: int = setting(4, "passes through the training images", low=1)
     batch_size: int = setting(64, "images a step", low=1)
     learning_rate: float = setting(0.02, "of Adam, falling as a cosine (rad/s)", low=0)
     amplitude: float = setting(2.0, "of a whole image, length of the vector", low=0.01)
@@ -60,7 +60,7 @@ class EchoLattice(AbstractStudy):
     )
     figure: ClassVar[str] = "test accuracy on the digits"
     published: ClassVar[float | None] = None
-    duration: ClassVar[float] = 400.0
+    duration: ClassVar[float] = 80.0
 
     def run(
         self, *, seed: int, checkpoint: Path | None, resume: bool, progress: bool

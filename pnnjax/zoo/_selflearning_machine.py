@@ -56,7 +56,7 @@ class SelfLearning(AbstractStudy):
     Beside the training, their drift is compared with the gradient.
     """
 
-    epochs: int = setting(8, "passes through the images", low=1)
+    epochs: int = setting(4, "passes through the images", low=1)
     batch_size: int = setting(16, "images in the lattice at once", low=1)
     learning_rate: float = setting(0.03, "by which the drift follows the force", low=0)
     xor_epochs: int = setting(40, "passes through the points of exclusive or", low=1)
@@ -78,7 +78,7 @@ class SelfLearning(AbstractStudy):
     )
     figure: ClassVar[str] = "test accuracy on the digits"
     published: ClassVar[float | None] = None
-    duration: ClassVar[float] = 240.0
+    duration: ClassVar[float] = 90.0
 
     def run(
         self, *, seed: int, checkpoint: Path | None, resume: bool, progress: bool
