@@ -22,6 +22,7 @@ SIDE = 28
 STRIDE = 2
 PIXELS = (SIDE // STRIDE) ** 2
 CLASSES = 10
+DURATION = 0.5
 SHOWN = np.arange(4)
 """The classes in the picture."""
 
@@ -79,11 +80,12 @@ class PendulaPAT(AbstractExperiment):
     Runge and Kutta's. Model and reality are the same here: see `fashion-pendula`.
     """
 
-    epochs: int = setting(12, "passes through the training images", low=1)
+    epochs: int = setting(10, "passes through the training images", low=1)
     batch_size: int = setting(64, "images a step", low=1)
     images: int = setting(60_000, "how many of them to train with", low=1, high=60_000)
-    learning_rate: float = setting(5e-3, "of AdamW, falling as a cosine", low=0)
-    decay: float = setting(0.1, "of the couplings, in units of that rate", low=0)
+    learning_rate: float = setting(1e-2, "of AdamW, falling as a cosine", low=0)
+    decay: float = setting(0.05, "of the couplings, in units of that rate", low=0)
+    steps: int = setting(10, "of leapfrog, in half a unit of time", low=1)
     spread: float = setting(0.4, "of the initial couplings", low=0)
     scale: float = setting(20.0, "of the softmax over the angles (1/rad)", low=0)
     turn: float = setting(0.1, "by which training images are turned (rad)", low=0)
@@ -109,12 +111,16 @@ class PendulaPAT(AbstractExperiment):
     def model(self, *, key: PRNGKeyArray) -> eqx.nn.Sequential:
         first, second = jax.random.split(key)
         tilted = Tilted(self.turn, self.zoom, self.shift)
-        lower = waves.CanonicalPendula(PIXELS, key=first, spread=self.spread)
+        splitting = integrators.Splitting(DURATION, self.steps)
+        lower = waves.CanonicalPendula(
+            PIXELS, key=first, splitting=splitting, spread=self.spread
+        )
         upper = waves.CanonicalPendula(
             PIXELS + CLASSES,
             key=second,
             inputs=PIXELS,
             outputs=CLASSES,
+            splitting=splitting,
             spread=self.spread,
         )
         return eqx.nn.Sequential([tilted, lower, upper])
