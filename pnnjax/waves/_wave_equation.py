@@ -79,8 +79,8 @@ def wave_equation(
     """
     shape = (speed.shape[0], speed.shape[1])
     grid = Grid(shape, sources, probes)
-    _check_cells(shape, sources, "source")
-    _check_cells(shape, probes, "probe")
+    check_cells(shape, sources, "source")
+    check_cells(shape, probes, "probe")
     if drive.shape[-1] != len(sources):
         raise ValueError(
             f"There are {len(sources)} sources, but `drive`, of shape {drive.shape}, "
@@ -316,7 +316,8 @@ def _checked_speed(speed: Array, pitch: float, step: float) -> Array:
     )
 
 
-def _check_cells(shape: tuple[int, int], cells: tuple[Cell, ...], what: str) -> None:
+def check_cells(shape: tuple[int, int], cells: tuple[Cell, ...], what: str) -> None:
+    """**Raises:** `ValueError` naming the cell that is not on the grid."""
     for y, x in cells:
         if not (0 <= y < shape[0] and 0 <= x < shape[1]):
             raise ValueError(

@@ -15,6 +15,7 @@ from ._wave_equation import (
     SaturableDamping,
     WaveRun,
     absorbing_profile,
+    check_cells,
     check_sampling,
     check_step,
     run_waves,
@@ -254,8 +255,7 @@ def _check_plate(shape, damping, design, sources, probes):
 
 
 def _check_cell(shape, damping, what, cell):
-    if not (0 <= cell[0] < shape[0] and 0 <= cell[1] < shape[1]):
-        raise ValueError(f"The {what} at {cell} is not on the grid of {shape} cells.")
+    check_cells(shape, (cell,), what)
     if damping[cell] > 0:
         y, y_end, x, x_end = _quiet(damping)
         raise ValueError(

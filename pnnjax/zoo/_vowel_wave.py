@@ -43,7 +43,9 @@ class VowelWave(AbstractStudy):
 
     Units are those in which a sample lasts 1, and the sound travels 1 in it. The plate
     is trained once for each fold of a cross-validation, from the same gray start, and
-    tested on the recordings of its fold after the last epoch. `preset=paper` has the
+    tested on the recordings of its fold after the last epoch. As in the paper, the
+    grid is coarse for all but the first formants: what computes is the grid, rather
+    than the continuous plate that it stands for. `preset=paper` has the
     plate, the batches and the training of the paper's code.
     """
 
