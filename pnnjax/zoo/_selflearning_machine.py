@@ -29,6 +29,8 @@ from ._settings import setting
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+XOR_SCALE = 5.0
+"""Of the softmax for exclusive or: small, lest the error signal vanish in rounding."""
 PROBE = 64
 """Training examples with which the update is compared with the gradient."""
 
@@ -56,11 +58,11 @@ class SelfLearning(AbstractStudy):
     Beside the training, their drift is compared with the gradient.
     """
 
-    epochs: int = setting(4, "passes through the images", low=1)
+    epochs: int = setting(6, "passes through the images", low=1)
     batch_size: int = setting(16, "images in the lattice at once", low=1)
-    learning_rate: float = setting(0.03, "by which the drift follows the force", low=0)
-    xor_epochs: int = setting(40, "passes through the points of exclusive or", low=1)
-    xor_learning_rate: float = setting(0.005, "of the chain", low=0)
+    learning_rate: float = setting(0.015, "by which the drift follows the force", low=0)
+    xor_epochs: int = setting(20, "passes through the points of exclusive or", low=1)
+    xor_learning_rate: float = setting(0.02, "of the chain", low=0)
     amplitude: float = setting(1.0, "of a whole image, length of the vector", low=0.01)
     nonlinearity: float = setting(1.0, "frequency at intensity 1 (rad/s)")
     epsilon: float = setting(0.003, "strength of the error signal", low=1e-6)
@@ -86,7 +88,7 @@ class SelfLearning(AbstractStudy):
         del checkpoint, resume, progress  # it takes minutes
         keys = jax.random.split(jax.random.key(seed), 4)
         lattices = EchoLattice(amplitude=self.amplitude, nonlinearity=self.nonlinearity)
-        points = Task(data.xor(), lambda y: y, self.scale)
+        points = Task(data.xor(), lambda y: y, XOR_SCALE)
         digits = of_length(self.amplitude, data.digits())
         images = Task(digits, class_intensities, self.scale)
         small, xor = teach(
