@@ -109,7 +109,7 @@ class FashionPendula(AbstractStudy):
     )
     figure: ClassVar[str] = "physics-aware test accuracy"
     published: ClassVar[float | None] = 0.90
-    duration: ClassVar[float] = 400.0
+    duration: ClassVar[float] = 300.0
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"pendula": 100, "shown": 100}
     }

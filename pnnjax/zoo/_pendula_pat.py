@@ -80,11 +80,11 @@ class PendulaPAT(AbstractExperiment):
     Runge and Kutta's. Model and reality are the same here: see `fashion-pendula`.
     """
 
-    epochs: int = setting(10, "passes through the training images", low=1)
-    batch_size: int = setting(64, "images a step", low=1)
+    epochs: int = setting(16, "passes through the training images", low=1)
+    batch_size: int = setting(128, "images a step", low=1)
     images: int = setting(60_000, "how many of them to train with", low=1, high=60_000)
     learning_rate: float = setting(1e-2, "of AdamW, falling as a cosine", low=0)
-    decay: float = setting(0.05, "of the couplings, in units of that rate", low=0)
+    decay: float = setting(0.02, "of the couplings, in units of that rate", low=0)
     steps: int = setting(10, "of leapfrog, in half a unit of time", low=1)
     spread: float = setting(0.4, "of the initial couplings", low=0)
     scale: float = setting(20.0, "of the softmax over the angles (1/rad)", low=0)
