@@ -45,7 +45,7 @@ def transforms(x, pairs):
 @pytest.mark.parametrize("function, passes", [(forward, 1), (gradient, 3)])
 def test_beam(benchmark, function, passes, grid):
     experiment = MnistWaveguide(**GRIDS[grid])
-    model = experiment.model(key=jax.random.key(0))
+    model = experiment.ideal(key=jax.random.key(0))
     x = model.modes(jnp.eye(BEAMS, dtype=jnp.float32))
     cost = measure(function, model.slab, x, budget=0.2)
     run, _ = compile_for(function, model.slab, x)

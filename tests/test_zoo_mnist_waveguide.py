@@ -80,7 +80,7 @@ def test_mnist_waveguide_reaches_its_accuracy_and_keeps_it_on_the_finer_grid():
         assert run.value >= 0.9
         data = experiment.data()
         fine = pnn.zoo.configure(MnistWaveguide, {"preset": "paper"})
-        model = fine.model(key=jax.random.key(0))
+        model = fine.ideal(key=jax.random.key(0))
         model = eqx.tree_at(lambda m: m.slab.index, model, run.model.slab.index)
         guess = eqx.filter_jit(model)(jnp.asarray(data.test_x)).argmax(-1)
     assert abs(np.mean(np.asarray(guess) == data.test_y) - run.value) < 0.005
