@@ -89,7 +89,7 @@ class VowelWave(AbstractStudy):
     )
     figure: ClassVar[str] = "mean test accuracy over the folds"
     published: ClassVar[float | None] = 0.863
-    duration: ClassVar[float] = 400.0
+    duration: ClassVar[float] = 240.0
 
     def run(
         self, *, seed: int, checkpoint: Path | None, resume: bool, progress: bool
