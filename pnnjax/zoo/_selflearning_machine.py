@@ -81,7 +81,7 @@ class SelfLearning(AbstractStudy):
     )
     figure: ClassVar[str] = "test accuracy on the digits"
     published: ClassVar[float | None] = None
-    duration: ClassVar[float] = 90.0
+    duration: ClassVar[float] = 45.0
 
     def run(
         self, *, seed: int, checkpoint: Path | None, resume: bool, progress: bool
