@@ -100,7 +100,7 @@ class PendulaPAT(AbstractExperiment):
     )
     figure: ClassVar[str] = "test accuracy"
     published: ClassVar[float | None] = 0.98
-    duration: ClassVar[float] = 240.0
+    duration: ClassVar[float] = 200.0
 
     def data(self) -> data.Dataset:
         every = data.mnist()
