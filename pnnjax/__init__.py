@@ -34,19 +34,26 @@ from ._layer import (
     AbstractClampableLayer as AbstractClampableLayer,
     AbstractEnergyLayer as AbstractEnergyLayer,
     AbstractEquilibriumLayer as AbstractEquilibriumLayer,
-    AbstractHamiltonianLayer as AbstractHamiltonianLayer,
     AbstractLayer as AbstractLayer,
     AbstractPumpProbeLayer as AbstractPumpProbeLayer,
     AbstractReciprocalLayer as AbstractReciprocalLayer,
-    AbstractScatteringLayer as AbstractScatteringLayer,
     AbstractSymmetricLayer as AbstractSymmetricLayer,
-    AbstractTrajectoryLayer as AbstractTrajectoryLayer,
     AbstractWrapper as AbstractWrapper,
     Facts as Facts,
     output_size as output_size,
     respond as respond,
 )
+from ._motion import (
+    AbstractHamiltonianLayer as AbstractHamiltonianLayer,
+    AbstractTrajectoryLayer as AbstractTrajectoryLayer,
+    Part as Part,
+    PhaseSpace as PhaseSpace,
+)
 from ._physical import Physical as Physical, attach as attach
+from ._scattering import (
+    AbstractNonlinearScatteringLayer as AbstractNonlinearScatteringLayer,
+    AbstractScatteringLayer as AbstractScatteringLayer,
+)
 
 if TYPE_CHECKING:
     from . import (

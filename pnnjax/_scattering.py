@@ -1,11 +1,40 @@
-"""Contract 1, for nonlinear modes that scatter light."""
+"""Contract 1, for modes that scatter light."""
 
 import abc
 from typing import Any
 
-from jaxtyping import Array, Complex, Inexact
+import equinox as eqx
+from jaxtyping import Array, Complex, Float, Inexact
 
 from ._layer import AbstractLayer
+
+
+class AbstractScatteringLayer(AbstractLayer):
+    r"""Linear modes in a steady state, known by what their ports scatter.
+
+    $S = 1 - i\sqrt\kappa\,(\omega - H)^{-1}\sqrt\kappa$: one port a mode, $H$ from x.
+    """
+
+    probes: eqx.AbstractVar[tuple[int, ...]]
+    """The ports between which the output is read, as their modes are counted."""
+
+    @abc.abstractmethod
+    def port_decay(self) -> Any:
+        r"""$\kappa$ of each mode (rad/s), known beforehand."""
+
+    @abc.abstractmethod
+    def scatter(self, x: Float[Array, "..."]) -> Complex[Array, "*batch modes probes"]:
+        """`S[r, p]`: what leaves every port for a unit field sent into a probe's."""
+
+    @abc.abstractmethod
+    def readout(self, scattered: Complex[Array, "..."]) -> Inexact[Array, "..."]:
+        """The output, from what is scattered between probes: `S[probes, probes]`."""
+
+    @abc.abstractmethod
+    def cotangent(
+        self, left: Complex[Array, "..."], right: Complex[Array, "..."]
+    ) -> tuple["AbstractScatteringLayer", Float[Array, "..."]]:
+        r"""Of the parameters and x, of $\operatorname{Re}\sum_q l_{jq}H_{jk}r_{kq}$."""
 
 
 class AbstractNonlinearScatteringLayer(AbstractLayer):

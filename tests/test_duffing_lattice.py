@@ -10,7 +10,7 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.special import ellipk
 
-from pnnjax._layer import PhaseSpace
+from pnnjax._motion import PhaseSpace
 from pnnjax.integrators import Splitting
 from pnnjax.oscillators import DuffingLattice
 

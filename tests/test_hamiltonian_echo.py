@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import pnnjax as pnn
-from pnnjax._layer import Part, PhaseSpace
+from pnnjax._motion import Part, PhaseSpace
 from pnnjax.estimators import HamiltonianEcho
 from pnnjax.integrators import Splitting
 from pnnjax.oscillators import DuffingLattice, NonlinearLattice

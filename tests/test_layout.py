@@ -17,6 +17,7 @@ FLOORS = {
     "_types": 1,
     "_layer": 2,
     "_equilibrium": 2,
+    "_motion": 2,
     "_scattering": 2,
     "_estimator": 2,
     "_frozen": 2,

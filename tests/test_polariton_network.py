@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from pnnjax._layer import PhaseSpace
+from pnnjax._motion import PhaseSpace
 from pnnjax.integrators import Splitting
 from pnnjax.oscillators import PolaritonNetwork, amplitudes
 from pnnjax.oscillators._polariton_network import stuart_landau

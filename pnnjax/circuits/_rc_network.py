@@ -11,7 +11,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._layer import AbstractBoundedLayer, AbstractTrajectoryLayer, Facts
+from .._layer import AbstractBoundedLayer, Facts
+from .._motion import AbstractTrajectoryLayer
 
 
 def charge_spread(

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact, PyTree
 
-from .._layer import AbstractHamiltonianLayer, PhaseSpace
+from .._motion import AbstractHamiltonianLayer, PhaseSpace
 
 
 class Echoes(NamedTuple):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact, PRNGKeyArray, PyTree
 
 from .._estimator import AbstractEstimator, Claim, Conditions, Order, PhysicalCost
-from .._layer import AbstractHamiltonianLayer
+from .._motion import AbstractHamiltonianLayer
 from ._echo import Echoes, echo_cotangents
 from ._phases import direction, strength
 

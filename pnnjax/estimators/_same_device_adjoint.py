@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .._estimator import AbstractEstimator, Claim, Conditions, Exact, PhysicalCost
-from .._layer import AbstractTrajectoryLayer
+from .._motion import AbstractTrajectoryLayer
 
 
 class SameDeviceAdjoint(AbstractEstimator):

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Inexact, PRNGKeyArray, PyTree
 
 from .._estimator import AbstractEstimator, Claim, Conditions, Exact, PhysicalCost
-from .._layer import AbstractScatteringLayer
+from .._scattering import AbstractScatteringLayer
 from ._coherent_receiver import CoherentReceiver
 
 PORTS: dict[str, str] = {

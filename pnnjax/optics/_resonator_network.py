@@ -10,7 +10,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Complex, Float, PRNGKeyArray
 
-from .._layer import AbstractScatteringLayer, Facts
+from .._layer import Facts
+from .._scattering import AbstractScatteringLayer
 from ._coupled_modes import (
     hamiltonian,
     layered_response,

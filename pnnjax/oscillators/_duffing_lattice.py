@@ -11,7 +11,8 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._frozen import Frozen
-from .._layer import AbstractHamiltonianLayer, Facts, Part, PhaseSpace
+from .._layer import Facts
+from .._motion import AbstractHamiltonianLayer, Part, PhaseSpace
 from ..integrators import Splitting, held, symmetric_stages
 from ._exchange import (
     Bonds,

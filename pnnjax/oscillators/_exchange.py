@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from .._layer import PhaseSpace
+from .._motion import PhaseSpace
 from ..integrators import Splitting
 
 Bonds = tuple[tuple[int, int], ...]

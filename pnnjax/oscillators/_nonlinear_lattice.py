@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Inexact, PRNGKeyArray
 
-from .._layer import AbstractHamiltonianLayer, Facts, Part, PhaseSpace
+from .._layer import Facts
+from .._motion import AbstractHamiltonianLayer, Part, PhaseSpace
 from ..integrators import Splitting
 from ._exchange import (
     Bonds,

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._layer import AbstractLayer, Facts, PhaseSpace
+from .._layer import AbstractLayer, Facts
+from .._motion import PhaseSpace
 from ..integrators import Splitting, held
 from ._exchange import (
     Bonds,

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact, PyTree
 
 from .._frozen import is_trainable
-from .._layer import AbstractHamiltonianLayer, PhaseSpace
+from .._motion import AbstractHamiltonianLayer, PhaseSpace
 
 Cost = Callable[[Float[Array, "..."], Any], Float[Array, ""]]
 """`cost(output, targets)`, summed over the examples: the error signal's Hamiltonian."""

@@ -4,7 +4,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._layer import AbstractHamiltonianLayer, Facts, Part, PhaseSpace
+from .._layer import Facts
+from .._motion import AbstractHamiltonianLayer, Part, PhaseSpace
 from ..integrators import Splitting
 from ._coupled_pendula import CoupledPendula, followed, let_go, trained_stiffness
 

@@ -38,9 +38,7 @@ register("mismatch-study", "pnnjax.zoo._mismatch_study:MismatchStudy")
 register("moons-insitu", "pnnjax.zoo._moons_insitu:MoonsInSitu")
 register("pat-toy", "pnnjax.zoo._pat_toy:PATToy")
 register("pendula-pat", "pnnjax.zoo._pendula_pat:PendulaPAT")
-register(
-    "selflearning-machine", "pnnjax.zoo._selflearning_machine:SelfLearning"
-)
+register("selflearning-machine", "pnnjax.zoo._selflearning_machine:SelfLearning")
 register("vowel-mesh", "pnnjax.zoo._vowel_mesh:VowelMesh")
 register("vowel-shg", "pnnjax.zoo._vowel_shg:VowelSHG")
 register("vowel-wave", "pnnjax.zoo._vowel_wave:VowelWave")

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from .. import data, estimators, integrators, objectives, oscillators, plots
 from .._claims import cosine_similarity
 from .._fit import FitResult, fit
-from .._layer import AbstractHamiltonianLayer
+from .._motion import AbstractHamiltonianLayer
 from .._physical import Physical
 from ._digits_mesh import jittered
 from ._experiment import AbstractStudy, Outcome

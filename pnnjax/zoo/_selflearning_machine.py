@@ -16,7 +16,7 @@ from .. import data, objectives, oscillators, plots
 from .._claims import cosine_similarity
 from .._frozen import is_trainable
 from .._history import History
-from .._layer import AbstractHamiltonianLayer
+from .._motion import AbstractHamiltonianLayer
 from ._echo_lattice import (
     RATES,
     EchoLattice,
