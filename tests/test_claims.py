@@ -10,8 +10,19 @@ from helpers import ESTIMATORS, LAYERS, Matrix, Tanh, field, outcome, pairs
 
 import pnnjax as pnn
 
+# Of PhysicsAware, where the device is the layer itself, all that differs from Autodiff
+# is where the output comes from: one layer of each kind is enough for every day.
+AWARE_EVERY_DAY = {"matrix", "foreign", "mesh-mismatched", "hopfield", "rc"}
 
-@pytest.mark.parametrize(("layer_name", "estimator_name"), pairs("accepted"))
+
+def marked(layer, estimator):
+    rare = estimator == "physics-aware" and layer not in AWARE_EVERY_DAY
+    return pytest.param(layer, estimator, marks=[pytest.mark.slow] if rare else [])
+
+
+@pytest.mark.parametrize(
+    ("layer_name", "estimator_name"), [marked(*pair) for pair in pairs("accepted")]
+)
 def test_claim_holds(layer_name, estimator_name, getkey):
     layer, x = LAYERS[layer_name](getkey())
     report = pnn.hold_to_claim(
