@@ -1,6 +1,6 @@
 """Handwritten digits on linear resonators, by scattering backpropagation."""
 
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
@@ -11,10 +11,9 @@ import optax
 from jaxtyping import Array, PRNGKeyArray
 
 from .. import data, estimators, objectives, optics, plots
-from .._fit import fit
 from .._physical import Physical
 from ._digits_mesh import jittered
-from ._experiment import AbstractStudy, Outcome
+from ._experiment import AbstractExperiment
 from ._settings import setting
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ BAND = np.linspace(-6.0, 6.0, 241)
 """The frequencies in the spectrum, in units of the decay."""
 
 
-class DigitsScattering(AbstractStudy):
+class DigitsScattering(AbstractExperiment):
     """8 × 8 digits as detunings of resonators, black far from resonance; a hidden group
     of resonators, and ten of which each reflects light: the reflection's imaginary part
     is the score of a class. Each training image is shown in five places, half a pixel
@@ -59,38 +58,10 @@ class DigitsScattering(AbstractStudy):
     published: ClassVar[float | None] = 0.971
     duration: ClassVar[float] = 45.0
 
-    def run(
-        self, *, seed: int, checkpoint: Path | None, resume: bool, progress: bool
-    ) -> Outcome:
-        digits = self.data()
-        model_key, key = jax.random.split(jax.random.key(seed))
-        model, history = fit(
-            self.model(key=model_key),
-            digits,
-            self.objective,
-            self.optimizer(self.epochs * (len(digits.train_x) // self.batch_size)),
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            metrics={"accuracy": objectives.accuracy},
-            evaluate_every=max(1, self.epochs // 100),
-            key=key,
-            checkpoint=checkpoint,
-            resume=resume,
-            progress=progress,
-        )
-        return Outcome(
-            value=history.final()["accuracy"],
-            seconds=history.seconds,
-            model=model,
-            history=history,
-            table={},
-            pictures={
-                "training": lambda: plots.learning_curve(history),
-                "physics": lambda: scattering_of(model.layer, digits),
-                "spectrum": lambda: spectrum_of(model.layer, digits),
-                "confusion": lambda: confusion_of(model.layer, digits),
-            },
-        )
+    further_pictures: ClassVar[Mapping[str, Callable[[Any, Any], "Figure"]]] = {
+        "spectrum": lambda model, digits: spectrum_of(model.layer, digits),
+        "confusion": lambda model, digits: confusion_of(model.layer, digits),
+    }
 
     def data(self) -> data.Dataset:
         digits = data.digits()
@@ -121,6 +92,12 @@ class DigitsScattering(AbstractStudy):
 
     def optimizer(self, steps: int) -> optax.GradientTransformation:
         return optax.adam(optax.cosine_decay_schedule(self.learning_rate, steps))
+
+    def metrics(self) -> Mapping[str, Callable[[Any, Any], Any]]:
+        return {"accuracy": objectives.accuracy}
+
+    def picture(self, model: Any, data: Any) -> "Figure":
+        return scattering_of(model.layer, data)
 
 
 def scattering_of(network: optics.ResonatorNetwork, digits: data.Dataset) -> "Figure":

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -72,6 +73,8 @@ class AbstractExperiment(AbstractStudy):
 
     epochs: eqx.AbstractVar[int]
     batch_size: eqx.AbstractVar[int]
+    further_pictures: ClassVar[Mapping[str, Callable[[Any, Any], "Figure"]]] = {}
+    """Besides those of every experiment: of the trained model and the data, by name."""
 
     @abc.abstractmethod
     def data(self) -> Any:
@@ -125,5 +128,9 @@ class AbstractExperiment(AbstractStudy):
             pictures={
                 "training": lambda: learning_curve(history),
                 "physics": lambda: self.picture(model, data),
+                **{
+                    name: partial(draw, model, data)
+                    for name, draw in self.further_pictures.items()
+                },
             },
         )

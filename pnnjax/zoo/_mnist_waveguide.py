@@ -1,7 +1,6 @@
 """Handwritten digits by a slab of programmable index, as Onodera et al. measured it."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
@@ -12,10 +11,9 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import data, devices, estimators, imperfections, objectives, optics, plots
-from .._fit import fit
 from .._layer import AbstractLayer, Facts
 from .._physical import Physical
-from ._experiment import AbstractStudy, Outcome
+from ._experiment import AbstractExperiment
 from ._settings import setting
 
 if TYPE_CHECKING:
@@ -65,7 +63,7 @@ class WaveguideClassifier(AbstractLayer):
         return optics.power_in(field, tuple((0, 1, *box) for box in self.boxes))
 
 
-class MnistWaveguide(AbstractStudy):
+class MnistWaveguide(AbstractExperiment):
     """Digits of 7 x 7 pixels as the amplitudes of 49 beams, and ten boxes for light.
 
     The class is the box that receives the most light. The device has the size of the
@@ -112,38 +110,9 @@ class MnistWaveguide(AbstractStudy):
     published: ClassVar[float | None] = 0.86
     duration: ClassVar[float] = 400.0
 
-    def run(
-        self, *, seed: int, checkpoint: Path | None, resume: bool, progress: bool
-    ) -> Outcome:
-        digits = self.data()
-        model_key, key = jax.random.split(jax.random.key(seed))
-        model, history = fit(
-            self.model(key=model_key),
-            digits,
-            objectives.PowerSoftmax(self.scale),
-            self.optimizer(self.epochs * (len(digits.train_x) // self.batch_size)),
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            metrics={"accuracy": objectives.accuracy},
-            key=key,
-            checkpoint=checkpoint,
-            resume=resume,
-            progress=progress,
-        )
-        return Outcome(
-            value=history.final()["accuracy"],
-            seconds=history.seconds,
-            model=model,
-            history=history,
-            table={},
-            pictures={
-                "training": lambda: plots.learning_curve(history),
-                "physics": lambda: slab_of(
-                    model.layer if isinstance(model, Physical) else model, digits
-                ),
-                "confusion": lambda: confusion_of(model, digits),
-            },
-        )
+    further_pictures: ClassVar[Mapping[str, Callable[[Any, Any], "Figure"]]] = {
+        "confusion": lambda model, digits: confusion_of(model, digits)
+    }
 
     def data(self) -> data.Dataset:
         every = data.mnist()
@@ -182,9 +151,18 @@ class MnistWaveguide(AbstractStudy):
         modes = optics.GaussianModes(positions, self.waist, self.samples, self.pitch)
         return WaveguideClassifier(modes, slab, self._boxes())
 
+    def objective(self, predictions: Any, targets: Any) -> Array:
+        return objectives.PowerSoftmax(self.scale)(predictions, targets)
+
     def optimizer(self, steps: int) -> optax.GradientTransformation:
         rate = self.learning_rate * self.max_index
         return optax.adam(optax.cosine_decay_schedule(rate, steps))
+
+    def metrics(self) -> Mapping[str, Callable[[Any, Any], Any]]:
+        return {"accuracy": objectives.accuracy}
+
+    def picture(self, model: Any, data: Any) -> "Figure":
+        return slab_of(model.layer if isinstance(model, Physical) else model, data)
 
     def _boxes(self) -> tuple[tuple[int, int], ...]:
         """Points of the window from one tenth of the outputs' width to the next."""
