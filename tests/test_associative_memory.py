@@ -170,6 +170,7 @@ def test_the_mean_coupling_falls_with_the_width():
     assert np.all(np.abs(couplings) <= 1) and np.all(np.diag(couplings) == 0)
 
 
+@pytest.mark.slow
 def test_near_the_axis_the_cavity_is_a_ferromagnet():
     cavity = CavityAssociativeMemory.random(50, 1e-6, 1e-5, key=jax.random.key(8))
     pattern = jnp.ones(50)
@@ -179,6 +180,7 @@ def test_near_the_axis_the_cavity_is_a_ferromagnet():
         cavity.attractors(3, key=jax.random.key(10))
 
 
+@pytest.mark.slow
 def test_far_from_it_many_minima_are_memories():
     key = jax.random.key(11)
     cavity = CavityAssociativeMemory.random(48, 4e-5, 1e-5, key=key)
@@ -204,6 +206,7 @@ def test_steepest_descent_finds_minima_from_farther_away():
     assert steepest > in_turn + 0.1
 
 
+@pytest.mark.slow
 def test_other_patterns_are_encoded_in_its_minima():
     cavity = CavityAssociativeMemory.random(64, 2e-5, 1e-5, key=jax.random.key(13))
     patterns = random_patterns(4, 100, seed=14)

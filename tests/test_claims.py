@@ -10,13 +10,14 @@ from helpers import ESTIMATORS, LAYERS, Matrix, Tanh, field, outcome, pairs
 
 import pnnjax as pnn
 
-# Of PhysicsAware, where the device is the layer itself, all that differs from Autodiff
-# is where the output comes from: one layer of each kind is enough for every day.
-AWARE_EVERY_DAY = {"matrix", "foreign", "mesh-mismatched", "hopfield", "rc"}
+# What these two send back is JAX's own derivative of the layer, the reference itself:
+# one layer of each kind is enough for every day.
+REFERENCE = {"autodiff", "physics-aware"}
+EVERY_DAY = {"matrix", "foreign", "mesh-mismatched", "hopfield", "wave", "rc"}
 
 
 def marked(layer, estimator):
-    rare = estimator == "physics-aware" and layer not in AWARE_EVERY_DAY
+    rare = estimator in REFERENCE and layer not in EVERY_DAY
     return pytest.param(layer, estimator, marks=[pytest.mark.slow] if rare else [])
 
 
@@ -161,12 +162,14 @@ def test_loss_biases_in_situ_gradients_the_more_the_larger_it_is(getkey):
     assert 1e-4 < errors[1] < 0.1
 
 
+@pytest.mark.slow
 def test_toggling_removes_the_error_power_that_loss_makes_wrong(getkey):
     mesh = pnn.optics.MZIMesh(8, key=getkey(), loss=0.2)
     x, key = field(getkey(), 16, 8), getkey()
     assert in_situ_error(mesh, x, True, key) < in_situ_error(mesh, x, False, key)
 
 
+@pytest.mark.slow
 def test_detector_noise_averages_out(getkey):
     mesh, x = pnn.optics.MZIMesh(4, key=getkey()), field(getkey(), 8, 4)
     detector = pnn.estimators.TapDetector(bandwidth=1e13)

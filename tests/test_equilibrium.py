@@ -97,6 +97,7 @@ RULES = {
 }
 
 
+@pytest.mark.slow
 # The other rules are held to their claims on every layer of the registry.
 @pytest.mark.parametrize(
     "name", ["holomorphic-2", "holomorphic-continuous", "implicit-iterative"]

@@ -98,6 +98,7 @@ def test_error_is_below_a_millionth(readings):
         assert pnn.relative_error(a, b) < 3e-6
 
 
+@pytest.mark.slow
 def test_a_lattice_of_waves_has_the_same_error_in_its_complex_input():
     layer = NonlinearLattice(2, key=KEY, splitting=Splitting(2.0, 12, readings=3))
     x = 0.5 * jax.random.normal(KEY, (3, 2), complex)

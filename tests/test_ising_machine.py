@@ -136,6 +136,7 @@ def test_thermal_contrast_tends_to_the_response(getkey):
     assert slopes == pytest.approx([1, 2], abs=0.15)
 
 
+@pytest.mark.slow
 def test_sampled_contrast_is_the_thermal_one(getkey):
     m, x = machine(getkey()), jax.random.normal(getkey(), (3,))
     nudge = jnp.asarray([0.6, -0.8])
@@ -181,6 +182,7 @@ def test_relaxing_never_raises_the_energy(getkey):
             assert jnp.all(m.energy(state, x) <= m.energy(before, x) + 1e-12)
 
 
+@pytest.mark.slow
 def test_a_reverse_anneal_remembers_the_more_the_less_it_warms(getkey):
     """All up is a valley against weak fields that point down."""
     kept = []

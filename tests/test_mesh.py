@@ -182,6 +182,7 @@ def test_crosstalk_reaches_the_neighbors(getkey):
     assert not theta.any() and not phi.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modes, columns, order", [(4, 3, 1), (3, 2, 2)])
 def test_gradients_match_finite_differences(modes, columns, order, getkey):
     mesh = MZIMesh(

@@ -345,6 +345,7 @@ def test_clamped_outputs_are_held_and_the_rest_settles(kinds):
 # Derivatives and dtypes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kinds", "order"), [("", 2), ("ei", 1)])
 def test_derivatives(kinds, order):
     net, x = random_network(8, kinds), jnp.asarray([[0.5, 0.2], [-0.8, 0.7]])
@@ -487,6 +488,7 @@ def test_what_does_not_settle_says_so():
         respond(lost, jnp.asarray([1.0]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kinds", ["eee", "eie"])
 def test_a_cold_start_of_many_circuits_settles(kinds):
     rng = np.random.default_rng(0)

@@ -93,6 +93,7 @@ def test_a_problem_of_rank_two_is_two_images():
     assert machine.intensities(problem) == 2 * (1 + 5 * 16)
 
 
+@pytest.mark.slow
 def test_the_error_falls_as_magnets_are_added():
     problem, spins = glass(8, 3), configurations(8)
 

@@ -24,6 +24,7 @@ TINY = {
 }
 
 
+@pytest.mark.slow
 def test_it_writes_the_critical_load_and_its_pictures(tmp_path):
     experiment = zoo.configure(AssociativeMemoryStudy, TINY)
     outcome = zoo.run(experiment, out=tmp_path / "run", progress=False)

@@ -26,6 +26,7 @@ def chain(seed=1):
     return lattice, x, labels, lambda y, t: jax.grad(lambda y: objective(y, t))(y)
 
 
+@pytest.mark.slow
 def test_echoes_alone_teach_exclusive_or():
     with jax.enable_x64(False):
         result = SHORT.learn(

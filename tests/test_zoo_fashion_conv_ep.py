@@ -47,6 +47,7 @@ def paper():
     return zoo.configure(FashionConvEP, {"preset": "paper"})
 
 
+@pytest.mark.slow
 def test_it_learns_to_tell_stripes():
     with jax.enable_x64(False):
         x, y = stripes(240, (28, 28, 1))

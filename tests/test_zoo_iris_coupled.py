@@ -36,6 +36,7 @@ def test_damage_cuts_a_tenth_of_the_edges():
     assert set(cut.graph.edges) < set(network.graph.edges)
 
 
+@pytest.mark.slow
 def test_a_short_run_learns_on_its_levels(tmp_path):
     study = IrisCoupled(seeds=1, epochs=6, again=1, hidden=1)
     out = zoo.run(study, out=tmp_path / "run", progress=False)

@@ -30,6 +30,7 @@ def handwriting(monkeypatch):
     return large
 
 
+@pytest.mark.slow
 def test_a_thousand_digits_are_learned(handwriting, tmp_path):
     experiment = zoo.configure(zoo.find("mnist-drn"), SMALL)
     outcome = zoo.run(experiment, seed=0, progress=False)

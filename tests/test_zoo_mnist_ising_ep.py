@@ -53,6 +53,7 @@ def test_both_costs_are_squared_errors():
     assert MnistIsingEP(cost="spins").objective(half, labels) == 4 * 10
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("strokes")
 def test_bars_are_learned_and_drawn(tmp_path):
     experiment = MnistIsingEP(epochs=4, images=200, hidden=20, reads=2, sweeps=10)

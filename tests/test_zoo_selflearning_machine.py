@@ -78,6 +78,7 @@ def test_loss_spoils_one_echo_at_once_and_two_of_both_signs_slowly():
     assert errors[0] > 3 and errors[1] < 0.15
 
 
+@pytest.mark.slow
 def test_lessons_teach_exclusive_or():
     with jax.enable_x64(False):
         lattice = EchoLattice(steps=3).chain(key=jax.random.key(4))

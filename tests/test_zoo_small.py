@@ -103,6 +103,7 @@ def test_moons_gradient_is_exact_without_noise():
     assert error_of_the_gradient(MoonsInSitu(bandwidth=0.0)) < 1e-5
 
 
+@pytest.mark.slow
 def test_moons_are_learned_and_drawn(tmp_path):
     out = zoo.run(
         MoonsInSitu(bandwidth=0.0, epochs=50), out=tmp_path / "run", progress=False

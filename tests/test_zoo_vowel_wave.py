@@ -92,6 +92,7 @@ def test_folds_are_trained_and_reported(run):
     assert min(changed) > 0.01
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_read_from_its_checkpoints(run, checkpoint, capsys):
     with jax.enable_x64(False):
         again = TINY.run(seed=0, checkpoint=checkpoint, resume=True, progress=True)
