@@ -10,14 +10,32 @@ from helpers import ESTIMATORS, LAYERS, Matrix, Tanh, field, outcome, pairs
 
 import pnnjax as pnn
 
-# What these two send back is JAX's own derivative of the layer, the reference itself:
-# one layer of each kind is enough for every day.
-REFERENCE = {"autodiff", "physics-aware"}
-EVERY_DAY = {"matrix", "foreign", "mesh-mismatched", "hopfield", "wave", "rc"}
+# What the first two send back is JAX's own derivative of the layer, the reference
+# itself; the others are variants of rules that are held on every layer. One layer of
+# each kind is enough for every day; the slow run takes them all.
+VARIANTS = {
+    "autodiff",
+    "physics-aware",
+    "ep-one-sided",
+    "ep-random-sign",
+    "ep-vector-field",
+    "frequency",
+    "contrastive-hebbian",
+    "echo-one-sided",
+}
+EVERY_DAY = {
+    "matrix",
+    "foreign",
+    "mesh-mismatched",
+    "hopfield",
+    "lattice",
+    "wave",
+    "rc",
+}
 
 
 def marked(layer, estimator):
-    rare = estimator in REFERENCE and layer not in EVERY_DAY
+    rare = estimator in VARIANTS and layer not in EVERY_DAY
     return pytest.param(layer, estimator, marks=[pytest.mark.slow] if rare else [])
 
 

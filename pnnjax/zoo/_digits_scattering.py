@@ -58,7 +58,7 @@ class DigitsScattering(AbstractExperiment):
     published: ClassVar[float | None] = 0.971
     duration: ClassVar[float] = 45.0
 
-    further_pictures: ClassVar[Mapping[str, Callable[[Any, Any], "Figure"]]] = {
+    further_pictures: ClassVar[Mapping[str, Callable[[Any, Any], Any]]] = {
         "spectrum": lambda model, digits: spectrum_of(model.layer, digits),
         "confusion": lambda model, digits: confusion_of(model.layer, digits),
     }

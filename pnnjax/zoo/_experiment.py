@@ -73,8 +73,8 @@ class AbstractExperiment(AbstractStudy):
 
     epochs: eqx.AbstractVar[int]
     batch_size: eqx.AbstractVar[int]
-    further_pictures: ClassVar[Mapping[str, Callable[[Any, Any], "Figure"]]] = {}
-    """Besides those of every experiment: of the trained model and the data, by name."""
+    further_pictures: ClassVar[Mapping[str, Callable[[Any, Any], Any]]] = {}
+    """Figures besides those of every experiment, of the trained model and the data."""
 
     @abc.abstractmethod
     def data(self) -> Any:

@@ -110,7 +110,7 @@ class MnistWaveguide(AbstractExperiment):
     published: ClassVar[float | None] = 0.86
     duration: ClassVar[float] = 400.0
 
-    further_pictures: ClassVar[Mapping[str, Callable[[Any, Any], "Figure"]]] = {
+    further_pictures: ClassVar[Mapping[str, Callable[[Any, Any], Any]]] = {
         "confusion": lambda model, digits: confusion_of(model, digits)
     }
 
