@@ -69,6 +69,7 @@ def test_patterns_at_low_load_are_fixed_points_and_attract():
         np.testing.assert_array_equal(memory(-cues), -patterns)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recall", RECALLS)
 def test_the_memory_is_lost_above_the_critical_load(recall):
     loads = np.array([0.08, 0.12, 0.25])
@@ -191,6 +192,7 @@ def test_far_from_it_many_minima_are_memories():
     assert np.all(memories * field > 0)
 
 
+@pytest.mark.slow
 def test_steepest_descent_finds_minima_from_farther_away():
     # Marsh et al. (2021). The minima are those that the other dynamics finds.
     cavity = CavityAssociativeMemory.random(

@@ -223,6 +223,7 @@ def test_derivative_is_that_of_finite_differences(linearized, getkey):
     np.testing.assert_allclose((8 * near - far) / (12 * h), exact, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_equilibrium_propagation_measures_products_of_elongations(getkey):
     """The gradient at a spring is minus the load's elongation times the adjoint's."""
     network, x = truss(True), loads(getkey(), 1)

@@ -235,6 +235,7 @@ def test_clamped_outputs_stay_and_the_rest_settles(make):
     assert largest(inner) < 1e-11 < largest(network.readout(force))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [layered, full], ids=["layered", "full"])
 def test_complex_nudges_move_smooth_units_analytically(make):
     network, x = make(Tanh()), inputs(2)

@@ -211,6 +211,7 @@ def test_without_a_key_spins_follow_their_fields(getkey):
         m.record(free, x, None)
 
 
+@pytest.mark.slow
 def test_the_record_ends_where_the_anneal_ends(getkey):
     m = machine(getkey(), reads=1, sweeps=20)
     x = jax.random.normal(getkey(), (2, 5, 3))
@@ -230,6 +231,7 @@ def test_the_record_ends_where_the_anneal_ends(getkey):
 # Nudging
 
 
+@pytest.mark.slow
 def test_finite_nudge_gives_the_gradient_of_the_gap_between_minima(getkey):
     m, x = machine(getkey()), jax.random.normal(getkey(), (24, 3))
     y_bar = jax.random.normal(getkey(), (24, 2))

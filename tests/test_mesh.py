@@ -313,6 +313,7 @@ def test_single_precision_stays_single(getkey):
     assert out.dtype == seen.phi.dtype == jnp.complex64
 
 
+@pytest.mark.slow
 def test_memory_and_program_do_not_grow_with_depth(getkey):
     """Only the interferometers' own numbers grow: nothing that has the batch in it."""
 

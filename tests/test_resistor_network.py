@@ -276,6 +276,7 @@ def test_bidirectional_amplifier():
 # The energy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kinds", ["", "eee"])
 def test_force_is_the_energys_slope_and_the_minimum_is_one(kinds, getkey):
     net = random_network(

@@ -106,6 +106,7 @@ def test_the_error_falls_as_magnets_are_added():
     assert few > many > 0 and all_of_them < 1e-9
 
 
+@pytest.mark.slow
 def test_the_ground_state_of_a_mattis_magnet_from_one_pixel():
     problem, xi = mattis(30, 4)
     machine = SpatialPhotonicIsing(0.1, 5.0, 20, rank=1, camera=camera())
@@ -178,6 +179,7 @@ def test_light_that_is_too_weak_finds_nothing():
     assert found < 2 * lost
 
 
+@pytest.mark.slow
 def test_single_precision_and_a_start():
     problem = IsingProblem(np.array([[0, 1], [1, 0]], np.float32))
     machine = SpatialPhotonicIsing(1.0, 9.0, 4, camera=camera())

@@ -78,12 +78,10 @@ def test_digits_dim_the_light_and_clothing_delays_it():
     np.testing.assert_allclose(delayed[2:-2, 2:-2], 1j / 28, rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, balanced, least",
-    [
-        ("mnist-d2nn", False, 0.8),
-        pytest.param("fashion-d2nn", True, 0.7, marks=pytest.mark.slow),
-    ],
+    [("mnist-d2nn", False, 0.8), ("fashion-d2nn", True, 0.7)],
 )
 def test_a_few_hundred_digits_are_learned(handwriting, name, balanced, least):
     experiment = zoo.configure(zoo.find(name), SMALL | {"balanced": balanced})

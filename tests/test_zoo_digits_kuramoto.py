@@ -30,6 +30,7 @@ def test_white_is_a_quarter_turn_from_black():
     assert data.train_x.shape == (5 * len(digits.train_x), 64)
 
 
+@pytest.mark.slow
 def test_gradient_is_that_of_implicit_differentiation():
     """Of settled oscillators: the nudge is far below the least curvature, 0.09."""
     experiment = DigitsKuramoto(hidden=8, beta=0.002, free=300, nudged=300)

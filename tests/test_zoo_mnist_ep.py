@@ -50,6 +50,7 @@ class Strokes(pnn.zoo.AbstractExperiment):
         return self.inner.picture(model, data)
 
 
+@pytest.mark.slow
 def test_it_learns_and_draws():
     with jax.enable_x64(False):
         experiment = Strokes(MnistEP(hidden=24, free=8, nudged=4, learning_rate=0.01))

@@ -13,6 +13,7 @@ SMALL = {"samples": 320, "pitch": 4e-6, "waist": 8e-6, "steps": 16, "rows": 8}
 SHORT = SMALL | {"length": 1.6e-3, "images": 1024, "batch_size": 128, "epochs": 1}
 
 
+@pytest.mark.slow
 def test_a_short_slab_begins_to_learn():
     with jax.enable_x64(False):
         experiment = MnistWaveguide(**SHORT, learning_rate=0.2)

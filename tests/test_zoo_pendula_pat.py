@@ -37,6 +37,7 @@ def pictures(monkeypatch):
     return large
 
 
+@pytest.mark.slow
 def test_pendula_learn_digits_and_are_drawn(pictures, tmp_path):
     with jax.enable_x64(False):
         experiment = PendulaPAT(images=240, epochs=1, batch_size=30, steps=2)
