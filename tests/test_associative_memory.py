@@ -59,6 +59,7 @@ def test_the_overlap_solves_the_mean_field_equations(load):
     assert math.erf(m / math.sqrt(2 * load * r)) == pytest.approx(m, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_patterns_at_low_load_are_fixed_points_and_attract():
     patterns = random_patterns(6, 200)
     cues = corrupt(patterns, 0.2, key=jax.random.key(1))
@@ -80,6 +81,7 @@ def test_the_memory_is_lost_above_the_critical_load(recall):
     assert nearly > 0.95 and lost < 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recall", RECALLS)
 def test_spins_rest_in_minima_below_where_they_began(recall):
     problem = glass(40, 3)

@@ -169,6 +169,7 @@ def in_situ_error(layer, x, toggled, key):
     return report.measured
 
 
+@pytest.mark.slow
 def test_loss_biases_in_situ_gradients_the_more_the_larger_it_is(getkey):
     key, x = getkey(), field(getkey(), 16, 6)
     errors = [

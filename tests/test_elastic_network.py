@@ -239,6 +239,7 @@ def test_equilibrium_propagation_measures_products_of_elongations(getkey):
     np.testing.assert_allclose(measured, slope(network).stiffness, rtol=1e-9)
 
 
+@pytest.mark.slow
 @each
 def test_nudged_and_clamped_nodes_are_in_balance(linearized, getkey):
     network, x = truss(linearized), loads(getkey())

@@ -234,6 +234,7 @@ def test_batch_and_vmap_agree(getkey):
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_sweep_over_beta_is_one_call(getkey):
     layer, x = springs(getkey())
 

@@ -295,6 +295,7 @@ def test_the_rule_is_that_of_the_paper(getkey):
     np.testing.assert_allclose(bar(physical).layer.couplings[0], expected, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_right_answer_teaches_nothing(getkey):
     m, x = machine(getkey()), jax.random.normal(getkey(), (16, 3))
     key = getkey()
@@ -321,6 +322,7 @@ def test_jax_sees_that_spins_do_not_follow_small_changes(getkey):
 # Contract
 
 
+@pytest.mark.slow
 def test_leading_axes_dtype_and_kinds_of_keys(getkey):
     m = machine(getkey())
     x = jax.random.normal(getkey(), (2, 5, 3))

@@ -18,6 +18,7 @@ def test_rows_enter_one_after_the_other():
     assert not currents[0].ravel()[64:].any()
 
 
+@pytest.mark.slow
 def test_it_learns_and_draws_with_errors_that_nobody_knows(tmp_path):
     with jax.enable_x64(False):
         experiment = DigitsRC(epochs=1, hidden=10, rows=4, mismatch=0.2)

@@ -84,6 +84,7 @@ def test_files_that_are_missing_or_damaged(monkeypatch, tmp_path):
         pnn.data.vowel_recordings()
 
 
+@pytest.mark.slow
 def test_folds_are_trained_and_reported(run):
     assert list(run.table["fold"]) == [0, 1, 2]
     assert run.value == np.mean(run.table["test_accuracy"])
