@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 from jaxtyping import Float
 
 from ._style import GRAY, LINES, PALETTE, AnyArray, checked, figure, style
@@ -41,7 +40,7 @@ def reflection_spectrum(
         )
     with style():
         fig = figure(3.3 * examples + 0.8, 3.2)
-        axes = np.reshape(fig.subplots(1, examples, sharey=True), examples)
+        axes = fig.subplots(1, examples, sharey=True, squeeze=False)[0]
         for ax, title, one in zip(axes, titles, values):
             ax.axvline(probe, color=GRAY, linewidth=0.8)
             for k, name in enumerate(names):

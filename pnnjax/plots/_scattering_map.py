@@ -40,7 +40,7 @@ def scattering_map(
     middles = np.cumsum(sizes) - (np.asarray(sizes) + 1) / 2
     with style():
         fig = figure(3.3 * examples + 0.8, 3.5)
-        axes = np.reshape(fig.subplots(1, examples, sharey=True), examples)
+        axes = fig.subplots(1, examples, sharey=True, squeeze=False)[0]
         for ax, title, one in zip(axes, titles, values):
             ax.imshow(
                 np.maximum(one, LEAST),

@@ -45,7 +45,7 @@ def wave_movie(
     shape = float(np.clip(ny / nx, 0.4, 1.6))
     with style():
         fig = figure(1.9 * columns + 1.0, 1.9 * shape * rows + 0.6)
-        axes = np.reshape(fig.subplots(rows, columns), (rows, columns))
+        axes = fig.subplots(rows, columns, squeeze=False)
         image = None
         for row, title in enumerate(titles):
             top = values[row].max() or 1.0
