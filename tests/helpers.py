@@ -1,5 +1,6 @@
 """The registries: a new layer or estimator adds one line, and every claim is tested."""
 
+import os
 import warnings
 from typing import Any, ClassVar
 
@@ -7,8 +8,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import pnnjax as pnn
+
+needs_files = pytest.mark.skipif(
+    not os.environ.get("PNNJAX_DATA"),
+    reason="the environment variable PNNJAX_DATA names no folder of data",
+)
 
 
 class Matrix(pnn.AbstractLayer):

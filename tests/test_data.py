@@ -15,15 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 import pooch
 import pytest
+from helpers import needs_files
 from jax.test_util import check_grads
 
 from pnnjax import data
 from pnnjax.data import _deterding_vowels, _mnist, _source, _vowels
 
 FOLDER = os.environ.get("PNNJAX_DATA")
-needs_files = pytest.mark.skipif(
-    not FOLDER, reason="the environment variable PNNJAX_DATA names no folder of data"
-)
 SEVEN = ("ae", "ah", "aw", "er", "ih", "iy", "uw")
 
 

@@ -1,13 +1,13 @@
 """MaxCut, the G-set, the dense Ising problems, and the picture of spins."""
 
 import itertools
-import os
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import needs_files
 
 from pnnjax import data, plots
 from pnnjax.data import read_graph
@@ -18,11 +18,6 @@ from pnnjax.spins import (
     cut_value,
     maxcut,
     maxcut_problem,
-)
-
-needs_files = pytest.mark.skipif(
-    not os.environ.get("PNNJAX_DATA"),
-    reason="the environment variable PNNJAX_DATA names no folder of data",
 )
 
 

@@ -1,22 +1,17 @@
 """MaxCut on the G-set, small and at its full size."""
 
 import csv
-import os
 import time
 
 import equinox as eqx
 import jax
 import numpy as np
 import pytest
+from helpers import needs_files
 
 from pnnjax import data, spins, zoo
 from pnnjax.zoo import _maxcut_gset
 from pnnjax.zoo._maxcut_gset import MaxcutGset
-
-needs_files = pytest.mark.skipif(
-    not os.environ.get("PNNJAX_DATA"),
-    reason="the environment variable PNNJAX_DATA names no folder of data",
-)
 
 
 @pytest.fixture

@@ -1,22 +1,16 @@
 """mnist-ising-ep: its images, its cost, its picture, and what it reaches."""
 
-import os
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import needs_files
 
 import pnnjax as pnn
 from pnnjax import zoo
 from pnnjax.zoo import _mnist_ising_ep
 from pnnjax.zoo._mnist_ising_ep import MnistIsingEP, balanced_first, signs_of
-
-needs_files = pytest.mark.skipif(
-    not os.environ.get("PNNJAX_DATA"),
-    reason="the environment variable PNNJAX_DATA names no folder of data",
-)
 
 
 @pytest.fixture

@@ -1,13 +1,13 @@
 """The experiments on small chips, and the toy of physics-aware training."""
 
 import csv
-import os
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import needs_files
 
 import pnnjax as pnn
 from pnnjax import zoo
@@ -15,11 +15,6 @@ from pnnjax.zoo import _moons_insitu, _vowel_mesh
 from pnnjax.zoo._moons_insitu import MoonsInSitu
 from pnnjax.zoo._pat_toy import PATToy
 from pnnjax.zoo._vowel_mesh import VowelMesh
-
-needs_files = pytest.mark.skipif(
-    not os.environ.get("PNNJAX_DATA"),
-    reason="the environment variable PNNJAX_DATA names no folder of data",
-)
 
 
 @pytest.fixture

@@ -1,21 +1,15 @@
 """vowel-shg: what the README says of it."""
 
-import os
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import needs_files
 
 import pnnjax as pnn
 from pnnjax.zoo import _vowel_shg
 from pnnjax.zoo._vowel_shg import FORMANTS, VOWELS, Reencoded, VowelSHG, on_device
-
-needs_files = pytest.mark.skipif(
-    not os.environ.get("PNNJAX_DATA"),
-    reason="the environment variable PNNJAX_DATA names no folder of data",
-)
 
 SHORT = {"layers": 2, "hidden": 9, "controls": 4, "copies": 5, "blur": 0.1}
 

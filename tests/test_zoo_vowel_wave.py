@@ -1,20 +1,16 @@
 """vowel-wave: recordings, folds, a short run, and its pictures."""
 
-import os
-
 import equinox as eqx
 import jax
 import numpy as np
 import pytest
+from helpers import needs_files
 
 import pnnjax as pnn
 from pnnjax.data import _vowel_recordings as recordings
 from pnnjax.zoo._vowel_wave import VowelWave, field_frames
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("PNNJAX_DATA"),
-    reason="the environment variable PNNJAX_DATA names no folder of data",
-)
+pytestmark = needs_files
 
 TINY = VowelWave(
     epochs=1,
