@@ -49,11 +49,13 @@ from ._motion import (
     Part as Part,
     PhaseSpace as PhaseSpace,
 )
+from ._objective import AbstractLocalObjective as AbstractLocalObjective
 from ._physical import Physical as Physical, attach as attach
 from ._scattering import (
     AbstractNonlinearScatteringLayer as AbstractNonlinearScatteringLayer,
     AbstractScatteringLayer as AbstractScatteringLayer,
 )
+from ._search import AbstractSearch as AbstractSearch
 
 if TYPE_CHECKING:
     from . import (

@@ -1,6 +1,5 @@
 """Which layer made a number that is not finite."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -10,8 +9,13 @@ from jaxtyping import Array, PyTree
 
 from ._checkpoint import named_leaves
 from ._frozen import is_trainable
+from ._objective import AbstractLocalObjective, Objective, apply, loss_of
 from ._physical import Physical, innermost
-from ._step import apply
+
+AGAIN = (
+    "running the batch again found nothing wrong: it was the optimizer's update, or a "
+    "device that does not repeat itself"
+)
 
 
 class NonFiniteError(FloatingPointError):
@@ -36,9 +40,12 @@ def diagnose(
     x: Array,
     targets: Array,
     keys: Array | None,
-    objective: Callable[[Any, Any], Array],
+    objective: Objective | AbstractLocalObjective,
+    gradient: bool,
 ) -> str:
     """Run one batch again layer by layer: where it, or its gradient, is not finite.
+
+    Without `gradient`, nothing is differentiated: there may be a device in the model.
 
     Layers are the members of an `eqx.nn.Sequential`, nested ones too; any other model
     is one layer, of which the parameters with such a gradient are named.
@@ -47,14 +54,19 @@ def diagnose(
     for stage in stages:
         if bad := _not_finite(eqx.filter(stage.layer, is_trainable(stage.layer))):
             return f"{stage.label} has parameters that are not finite: {bad}"
+    if isinstance(objective, AbstractLocalObjective):
+        loss = loss_of(objective, model, x, targets, keys)
+        return f"the sum of the layers' own losses is {float(loss):.4g}"
     signals = [x]
     for stage in stages:
         signals.append(stage(stage.layer, signals[-1]))
         if _not_finite(signals[-1]):
             return f"{stage.label} is the first layer whose output is not finite"
-    loss, pullback = eqx.filter_vjp(lambda y: objective(y, targets), signals[-1])
-    if _not_finite(loss):
+    if _not_finite(objective(signals[-1], targets)):
         return "every layer's output is finite, but the objective of it is not"
+    if not gradient:
+        return AGAIN
+    loss, pullback = eqx.filter_vjp(lambda y: objective(y, targets), signals[-1])
     (y_bar,) = pullback(jnp.ones_like(loss))
     if _not_finite(y_bar):
         return "the loss is finite, but the objective's gradient is not"
@@ -62,10 +74,7 @@ def diagnose(
         y_bar, message = _pull_back(stage, signal, y_bar)
         if message:
             return message
-    return (
-        "running the batch again gave finite outputs and gradients: it was the "
-        "optimizer's update, or a device that does not repeat itself"
-    )
+    return AGAIN
 
 
 class _Stage(NamedTuple):

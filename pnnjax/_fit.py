@@ -9,12 +9,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, PRNGKeyArray, PyTree
+from jaxtyping import PRNGKeyArray, PyTree
 
 from ._checkpoint import digest
 from ._frozen import is_trainable
 from ._history import History
+from ._objective import AbstractLocalObjective, Objective
 from ._parts import Parts, loss_dtype, parts_of
+from ._search import AbstractSearch
 from ._session import Plan, Snapshot, Store, Test, run_session, strong
 from ._step import State, Task
 
@@ -30,8 +32,8 @@ class FitResult(NamedTuple):
 def fit(
     model: Any,
     data: Any,  # `(x, y)` or a `Dataset`
-    objective: Callable[[Any, Any], Array],
-    optimizer: optax.GradientTransformation,
+    objective: Objective | AbstractLocalObjective,
+    optimizer: optax.GradientTransformation | AbstractSearch,
     *,
     epochs: int,
     key: PRNGKeyArray,
@@ -56,6 +58,9 @@ def fit(
 
     - `data`: `(x, y)`, or a `Dataset` (any named tuple with `train_x`, `train_y`,
         `test_x`, `test_y`).
+    - `objective`: a function, or a local objective, which runs the model itself.
+    - `optimizer`: of `optax`; or a search, which is told the loss of each batch for
+        the parameters that it wants to try, so that nothing is differentiated.
     - `metrics`: `metric(predictions, targets)` by name, taken of the whole test part
         every `evaluate_every` epochs and at the end, with layers such as
         `eqx.nn.Dropout` in inference mode.
@@ -102,7 +107,7 @@ def fit(
         }
         store = Store(Path(checkpoint), settings)
         start = store.begin(start, resume)
-    test = Test(parts, test_key, metrics, batch_size)
+    test = Test(objective, parts, test_key, metrics, batch_size)
     last = run_session(task, test, plan, start, store, progress)
     return FitResult(task.model(last.state.trained), last.history)
 
@@ -110,8 +115,8 @@ def fit(
 def _prepare(
     model: Any,
     parts: Parts,
-    objective: Callable[[Any, Any], Array],
-    optimizer: optax.GradientTransformation,
+    objective: Objective | AbstractLocalObjective,
+    optimizer: optax.GradientTransformation | AbstractSearch,
     key: PRNGKeyArray,
     batch_size: int,
     noisy: bool,
@@ -120,7 +125,8 @@ def _prepare(
     trained, fixed = eqx.partition(model, is_trainable(model))
     if not jax.tree.leaves(trained):
         raise ValueError("The model has no trainable parameter: see `is_trainable`.")
-    optimizer = optax.with_extra_args_support(optimizer)
+    if not isinstance(optimizer, AbstractSearch):
+        optimizer = optax.with_extra_args_support(optimizer)
     batch = parts.train_x[:batch_size], parts.train_y[:batch_size]
     task = Task(
         x=parts.train_x,
@@ -128,6 +134,7 @@ def _prepare(
         fixed=fixed,
         order_key=jax.random.fold_in(key, 0),
         noise_key=noise_key,
+        search_key=jax.random.fold_in(key, 3),
         objective=objective,
         optimizer=optimizer,
         batch_size=batch_size,

@@ -1,6 +1,5 @@
 """The training and test parts of the data: checked, and put on the device."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -10,7 +9,8 @@ import numpy as np
 from jaxtyping import Array
 
 from ._checkpoint import describe
-from ._step import apply, example_keys
+from ._objective import AbstractLocalObjective, Objective, apply, loss_of
+from ._step import example_keys
 
 
 class Parts(NamedTuple):
@@ -52,7 +52,7 @@ def loss_dtype(
     model: Any,
     x: Array,
     y: Array,
-    objective: Callable[[Any, Any], Any],
+    objective: Objective | AbstractLocalObjective,
     key: Any,
 ) -> np.dtype:
     """The type of the loss of one batch, found without computing it.
@@ -61,6 +61,12 @@ def loss_dtype(
     does not take its output, or is not a real scalar. An error of the model's own says
     what it was called with.
     """
+
+    if isinstance(objective, AbstractLocalObjective):
+        keys = example_keys(key, jnp.int32(0), len(x))
+        return _scalar_dtype(
+            eqx.filter_eval_shape(loss_of, objective, model, x, y, keys)
+        )
 
     def call(model: Any, x: Array, key: Any) -> Any:
         return apply(model, x, example_keys(key, jnp.int32(0), len(x)))
@@ -86,6 +92,10 @@ def loss_dtype(
             f"The objective can't compare the model's output, {_shapes(out)}, with the "
             f"targets, {_shapes(y)}: {error}"
         ) from error
+    return _scalar_dtype(loss)
+
+
+def _scalar_dtype(loss: Any) -> np.dtype:
     described = _shapes(loss)
     if not eqx.is_inexact_array(jnp.zeros((), getattr(loss, "dtype", bool))):
         raise ValueError(f"The objective must be a real scalar, not {described}.")

@@ -23,8 +23,10 @@ from ._checkpoint import (
 )
 from ._diagnose import NonFiniteError, diagnose
 from ._history import History
+from ._objective import AbstractLocalObjective, Objective
 from ._parts import Parts
 from ._progress import progress_report
+from ._search import AbstractSearch
 from ._step import LOSSES, State, Task, advance, predict
 from .devices import raising_device_errors
 
@@ -85,6 +87,7 @@ class Plan(NamedTuple):
 class Test(NamedTuple):
     """What is evaluated, and on which examples."""
 
+    objective: Objective | AbstractLocalObjective
     parts: Parts
     key: PRNGKeyArray | None
     metrics: Mapping[str, Callable[[Any, Any], Any]]
@@ -94,7 +97,9 @@ class Test(NamedTuple):
         """Every metric, with new noise at each step."""
         key = None if self.key is None else jax.random.fold_in(self.key, step)
         x, y = self.parts.test_x, self.parts.test_y
-        out = predict(eqx.nn.inference_mode(model), x, key, self.batch_size)
+        out = predict(
+            self.objective, eqx.nn.inference_mode(model), x, key, self.batch_size
+        )
         return {name: float(metric(out, y)) for name, metric in self.metrics.items()}
 
 
@@ -231,7 +236,8 @@ def _next_chunk(made: int, seconds: float) -> int:
 def _failure(task: Task, last: Snapshot, loss: float) -> NonFiniteError:
     step, model = last.state.step, task.model(last.state.trained)
     rows, keys = task.rows(task.order(step), step), task.keys(step)
-    where = diagnose(model, task.x[rows], task.y[rows], keys, task.objective)
+    gradient = not isinstance(task.optimizer, AbstractSearch)
+    where = diagnose(model, task.x[rows], task.y[rows], keys, task.objective, gradient)
     return NonFiniteError(
         f"Step {last.step + 1} is not finite (loss {loss:.4g}): {where}. The "
         "parameters are kept as they were before it.",

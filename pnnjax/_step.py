@@ -1,6 +1,5 @@
 """The compiled part of training: any number of optimizer steps, and predictions."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -13,6 +12,8 @@ from jaxtyping import Array, Bool, Inexact, Int, PRNGKeyArray, PyTree, Shaped
 from ._estimator import AbstractEstimator
 from ._frozen import Frozen, is_trainable
 from ._layer import AbstractBoundedLayer
+from ._objective import AbstractLocalObjective, Objective, loss_of, predictions_of
+from ._search import AbstractSearch
 
 LOSSES = 4096
 """How many steps one call can make: the length of the record that it returns."""
@@ -37,8 +38,9 @@ class Task(eqx.Module):
     """The model without its trainable leaves."""
     order_key: PRNGKeyArray
     noise_key: PRNGKeyArray | None
-    objective: Callable[[Any, Any], Array]
-    optimizer: optax.GradientTransformationExtraArgs
+    search_key: PRNGKeyArray
+    objective: Objective | AbstractLocalObjective
+    optimizer: optax.GradientTransformationExtraArgs | AbstractSearch
     batch_size: int
     loss_dtype: Any = eqx.field(static=True)
 
@@ -105,12 +107,13 @@ def advance(
 
 @eqx.filter_jit
 def predict(
+    objective: Objective | AbstractLocalObjective,
     model: Any,
     x: Shaped[Array, "examples ..."],
     key: PRNGKeyArray | None,
     batch_size: int,
 ) -> PyTree[Array]:
-    """The model's output for each example, `batch_size` of them at a time."""
+    """What metrics see of each example, `batch_size` of them at a time."""
     count = len(x)
     size = min(batch_size, count)
     batches = -(-count // size)
@@ -119,19 +122,12 @@ def predict(
 
     def one_batch(operands):
         batch, rows = operands
-        return apply(model, x[rows], example_keys(key, batch, size))
+        return predictions_of(objective, model, x[rows], example_keys(key, batch, size))
 
     outputs = lax.map(one_batch, (jnp.arange(batches), rows))
     return jax.tree.map(
         lambda out: out.reshape(batches * size, *out.shape[2:])[:count], outputs
     )
-
-
-def apply(model: Any, x: PyTree, keys: Array | None) -> PyTree:
-    """`model` on each example, with a key each, or without noise."""
-    if keys is None:
-        return jax.vmap(model)(x)
-    return jax.vmap(lambda x, key: model(x, key=key))(x, keys)
 
 
 def example_keys(
@@ -166,24 +162,49 @@ def _one_step(
     task: Task, state: State, order: Int[Array, " examples"]
 ) -> tuple[State, Inexact[Array, ""], Bool[Array, ""]]:
     rows = task.rows(order, state.step)
-    x, y, keys = task.x[rows], task.y[rows], task.keys(state.step)
-
-    def loss_of(trained: PyTree) -> Inexact[Array, ""]:
-        return task.objective(apply(task.model(trained), x, keys), y)
-
-    loss, bar = jax.value_and_grad(loss_of)(state.trained)
-    # JAX's cotangent of a complex parameter is the conjugate of the way uphill.
-    gradient = jax.tree.map(jnp.conj, bar)
-    # What optax computes from its counters is refused by strict promotion.
-    with jax.numpy_dtype_promotion("standard"):
-        updates, memory = task.optimizer.update(
-            gradient, state.memory, state.trained, value=loss
-        )
-        trained = optax.apply_updates(state.trained, updates)
+    x, y = task.x[rows], task.y[rows]
+    if isinstance(task.optimizer, AbstractSearch):
+        trained, memory, loss = _searched(task, task.optimizer, state, x, y)
+    else:
+        trained, memory, loss = _descended(task, task.optimizer, state, x, y)
     finite = _all_finite((loss, trained))
     model = project(task.model(trained))
     trained = eqx.filter(model, is_trainable(model))
     return State(state.step + 1, trained, memory), loss, finite
+
+
+def _descended(
+    task: Task,
+    optimizer: optax.GradientTransformationExtraArgs,
+    state: State,
+    x: Array,
+    y: Array,
+) -> tuple[PyTree, PyTree, Inexact[Array, ""]]:
+    keys = task.keys(state.step)
+
+    def loss(trained: PyTree) -> Inexact[Array, ""]:
+        return loss_of(task.objective, task.model(trained), x, y, keys)
+
+    value, bar = jax.value_and_grad(loss)(state.trained)
+    # JAX's cotangent of a complex parameter is the conjugate of the way uphill.
+    gradient = jax.tree.map(jnp.conj, bar)
+    # What optax computes from its counters is refused by strict promotion.
+    with jax.numpy_dtype_promotion("standard"):
+        updates, memory = optimizer.update(
+            gradient, state.memory, state.trained, value=value
+        )
+        return optax.apply_updates(state.trained, updates), memory, value
+
+
+def _searched(
+    task: Task, search: AbstractSearch, state: State, x: Array, y: Array
+) -> tuple[PyTree, PyTree, Inexact[Array, ""]]:
+    def loss(trained: PyTree, key: PRNGKeyArray) -> Inexact[Array, ""]:
+        keys = None if task.noise_key is None else jax.random.split(key, len(x))
+        return loss_of(task.objective, task.model(trained), x, y, keys)
+
+    key = jax.random.fold_in(task.search_key, state.step)
+    return search.step(loss, state.memory, state.trained, key=key)
 
 
 def _all_finite(tree: PyTree) -> Bool[Array, ""]:

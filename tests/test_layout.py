@@ -21,10 +21,14 @@ FLOORS = {
     "_scattering": 2,
     "_estimator": 2,
     "_frozen": 2,
+    "_objective": 2,
+    "_search": 2,
+    "_readout": 2,
     "_batch": 2,
     "_physical": 2,
     "_claims": 2,
     "optics": 3,
+    "quantum": 3,
     "circuits": 3,
     "oscillators": 3,
     "spins": 3,
@@ -49,9 +53,10 @@ FLOORS = {
     "__main__": 9,
     "__init__": 9,
 }
-DOMAINS = {"circuits", "optics", "oscillators", "spins", "waves"}
+DOMAINS = {"circuits", "optics", "oscillators", "quantum", "spins", "waves"}
 HEAVY = (
     "matplotlib",
+    "evosax",
     "lineax",
     "optimistix",
     "sklearn",

@@ -153,7 +153,9 @@ class VowelWave(AbstractStudy):
         return optax.adam(optax.cosine_decay_schedule(self.learning_rate, steps))
 
     def _accuracy(self, model: Any, x: np.ndarray, y: np.ndarray) -> float:
-        energies = predict(model, jnp.asarray(x), None, self.batch_size)
+        energies = predict(
+            self.objective(), model, jnp.asarray(x), None, self.batch_size
+        )
         return float(objectives.accuracy(energies, jnp.asarray(y)))
 
     def _outcome(self, done: Sequence[Fold]) -> Outcome:
