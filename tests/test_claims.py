@@ -11,11 +11,15 @@ from helpers import ESTIMATORS, LAYERS, Matrix, Tanh, field, outcome, pairs
 import pnnjax as pnn
 
 # What the first two send back is JAX's own derivative of the layer, the reference
-# itself; the others are variants of rules that are held on every layer. One layer of
-# each kind is enough for every day; the slow run takes them all.
+# itself; perturbations know nothing of the layer; the others are variants of rules that
+# are held on every layer. One layer of each kind is enough for every day; the slow run
+# takes them all.
 VARIANTS = {
     "autodiff",
     "physics-aware",
+    "finite-difference",
+    "spsa",
+    "multiplexed",
     "ep-one-sided",
     "ep-random-sign",
     "ep-vector-field",
