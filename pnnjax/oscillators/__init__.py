@@ -1,5 +1,12 @@
 """Coupled oscillators."""
 
+from ._delay_node import (
+    AbstractDelayNode as AbstractDelayNode,
+    IkedaNode as IkedaNode,
+    MackeyGlassNode as MackeyGlassNode,
+    SineNode as SineNode,
+)
+from ._delay_reservoir import DelayLine as DelayLine, DelayReservoir as DelayReservoir
 from ._duffing_lattice import DuffingLattice as DuffingLattice
 from ._exchange import (
     chain_bonds as chain_bonds,
@@ -7,7 +14,17 @@ from ._exchange import (
     hypercube_bonds as hypercube_bonds,
     ring_bonds as ring_bonds,
 )
+from ._input_mask import (
+    binary_mask as binary_mask,
+    sine_mask as sine_mask,
+    uniform_mask as uniform_mask,
+)
 from ._kuramoto import Kuramoto as Kuramoto
+from ._loop_filter import (
+    AbstractLoopFilter as AbstractLoopFilter,
+    BandPass as BandPass,
+    LowPass as LowPass,
+)
 from ._nonlinear_lattice import (
     NonlinearLattice as NonlinearLattice,
     amplitudes as amplitudes,
