@@ -51,6 +51,7 @@ from ._motion import (
 )
 from ._objective import AbstractLocalObjective as AbstractLocalObjective
 from ._physical import Physical as Physical, attach as attach
+from ._readout import Readout as Readout
 from ._scattering import (
     AbstractNonlinearScatteringLayer as AbstractNonlinearScatteringLayer,
     AbstractScatteringLayer as AbstractScatteringLayer,
