@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -94,6 +95,12 @@ class Readout(AbstractLayer):
     bias: Float[Array, " outputs"]
     facts = Facts()
 
+    def __init__(
+        self, weight: Float[Array, "outputs features"], bias: Float[Array, " outputs"]
+    ):
+        self.weight = weight
+        self.bias = bias
+
     @classmethod
     def ridge(
         cls,
@@ -119,7 +126,8 @@ class Readout(AbstractLayer):
         several = isinstance(strength, Sequence)
         _check_strengths(strength if several else [strength])
         solve = cross_validated_ridge if several else ridge_regression
-        return cls(*solve(x, y, jnp.asarray(strength, x.dtype)))
+        weight, bias = solve(x, y, jnp.asarray(strength, x.dtype))
+        return cls(weight, bias)
 
     @classmethod
     def recursive(
@@ -178,7 +186,10 @@ class Readout(AbstractLayer):
         x, y = _rows(states, targets)
         _check_strengths([strength])
         penalty = jnp.asarray(strength / len(x), x.dtype)
-        return cls(*_logistic(x, y, penalty, tolerance, steps))
+        # Inside optax, integers of two sizes meet.
+        with jax.numpy_dtype_promotion("standard"):
+            weight, bias = _logistic(x, y, penalty, tolerance, steps)
+        return cls(weight, bias)
 
     def __call__(
         self,
@@ -247,9 +258,10 @@ def _logistic(x, y, penalty, tolerance, steps):
     import optax
 
     x, mean = _centered(x)
-    solver = optax.lbfgs()
+    search = optax.scale_by_backtracking_linesearch(30, store_grad=True)
+    solver = optax.lbfgs(linesearch=search)
 
-    def loss(parameters):
+    def loss(parameters: Any) -> Array:
         weight, bias = parameters
         logits = _product(x, weight.T) + bias[None]
         mean = jnp.mean(optax.softmax_cross_entropy(logits, y))
@@ -258,11 +270,11 @@ def _logistic(x, y, penalty, tolerance, steps):
     slope = optax.value_and_grad_from_state(loss)
 
     def unfinished(carry):
-        _, state, gradient, step = carry
-        steepest = jnp.max(jnp.stack([jnp.max(jnp.abs(g)) for g in gradient]))
+        _, _, gradient, step = carry
+        steepest = jnp.max(jnp.stack([jnp.max(jnp.abs(slopes)) for slopes in gradient]))
         return (steepest > tolerance) & (step < steps)
 
-    def improved(carry):
+    def improved(carry: Any) -> Any:
         parameters, state, _, step = carry
         value, gradient = slope(parameters, state=state)
         updates, state = solver.update(
@@ -272,8 +284,9 @@ def _logistic(x, y, penalty, tolerance, steps):
         return parameters, state, optax.tree.get(state, "grad"), step + 1
 
     zeros = jnp.zeros((y.shape[1], x.shape[1]), x.dtype), jnp.zeros(y.shape[1], x.dtype)
-    start = zeros, solver.init(zeros), jax.tree.map(lambda z: z + jnp.inf, zeros), 0
-    weight, bias = lax.while_loop(unfinished, improved, start)[0]
+    unknown = jax.tree.map(lambda z: z + jnp.inf, zeros)
+    start: Any = zeros, solver.init(zeros), unknown, 0
+    (weight, bias), *_ = lax.while_loop(unfinished, improved, start)
     return weight, bias - _product(weight, mean)
 
 

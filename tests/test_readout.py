@@ -42,7 +42,7 @@ def test_strength_is_the_one_that_leaving_one_out_chooses(shape):
     x, y = correlated(*shape)
     strengths = [1e-3, 1e-1, 1.0, 10.0, 100.0, 1e4]
     reference = RidgeCV(strengths).fit(x, y)
-    assert strengths[0] < reference.alpha_ < strengths[-1]
+    assert reference.alpha_ not in (strengths[0], strengths[-1])
     assert_same(pnn.Readout.ridge(x, y, strengths), reference)
 
 
@@ -110,7 +110,8 @@ def test_bad_settings_are_refused():
         pnn.Readout.ridge(x, y, 0.0)
     with pytest.raises(ValueError, match="positive and finite"):
         pnn.Readout.ridge(x, y, [])
-    with pytest.raises(ValueError, match="same examples"):
+    # The annotations speak first where they are checked.
+    with pytest.raises((ValueError, TypeError), match="targets"):
         pnn.Readout.ridge(x, y[1:])
     with pytest.raises(ValueError, match="0.999"):
         pnn.Readout.recursive(x, y, forgetting=1.5)
