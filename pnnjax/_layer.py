@@ -38,6 +38,9 @@ class Facts(NamedTuple):
     """Its settled state moves in proportion to a small force, as no spin does."""
     accessible: bool = False
     """Each of its tunable modes has a port of its own."""
+    sinusoidal: bool = False
+    """In each tunable parameter, and in each input unless it is linear in these, the
+    output is a sinusoid of one period per turn: it enters as one phase, once."""
 
 
 class AbstractLayer(eqx.Module):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import pnnjax as pnn
+from pnnjax.quantum import VariationalCircuit
 
 needs_files = pytest.mark.skipif(
     not os.environ.get("PNNJAX_DATA"),
@@ -325,6 +326,10 @@ LAYERS = {
         pnn.optics.StructuralCavity(cavity(), field(key, 2)),
         jax.random.normal(key, (3, 2)),
     ),
+    "quantum": lambda key: (
+        VariationalCircuit(3, 2, key=key),
+        jax.random.normal(key, (3, 3)),
+    ),
     "rings": lambda key: (
         pnn.optics.RingWeightBank(
             jax.random.uniform(key, (2, 3), maxval=50e9),
@@ -359,6 +364,16 @@ ESTIMATORS = {
     "echo": lambda layer: pnn.estimators.HamiltonianEcho(0.02),
     "echo-one-sided": lambda layer: pnn.estimators.HamiltonianEcho(0.02, False),
     "contrastive-hebbian": lambda layer: pnn.estimators.ContrastiveHebbian(),
+    "finite-difference": lambda layer: pnn.estimators.FiniteDifference(
+        0.01, scales=pnn.estimators.typical_sizes
+    ),
+    "spsa": lambda layer: pnn.estimators.SPSA(
+        1e-4, scales=pnn.estimators.typical_sizes
+    ),
+    "multiplexed": lambda layer: pnn.estimators.MultiplexedGradientDescent(
+        pnn.estimators.WalshCode(), 0.01, scales=pnn.estimators.typical_sizes
+    ),
+    "parameter-shift": lambda layer: pnn.estimators.ParameterShift(),
 }
 
 

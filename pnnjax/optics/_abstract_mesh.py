@@ -52,7 +52,11 @@ class AbstractMesh(AbstractReciprocalLayer):
     @property
     def facts(self) -> Facts:
         return Facts(
-            linear=True, reciprocal=True, lossless=self.loss == 0, phase_only=True
+            linear=True,
+            reciprocal=True,
+            lossless=self.loss == 0,
+            phase_only=True,
+            sinusoidal=self.crosstalk == 0,
         )
 
     def __call__(

@@ -22,7 +22,9 @@ class DiffractiveLayer(AbstractReciprocalLayer, AbstractSymmetricLayer):
 
     mask: PhaseMask
     space: FreeSpace
-    facts = Facts(linear=True, reciprocal=True, symmetric=True, phase_only=True)
+    facts = Facts(
+        linear=True, reciprocal=True, symmetric=True, phase_only=True, sinusoidal=True
+    )
     example_ndim: ClassVar[int] = 2
 
     def __init__(self, mask: PhaseMask, space: FreeSpace):

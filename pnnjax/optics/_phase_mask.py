@@ -13,7 +13,12 @@ class PhaseMask(AbstractLayer):
 
     phase: Float[Array, "ny nx"]  # rad
     facts = Facts(
-        linear=True, reciprocal=True, lossless=True, symmetric=True, phase_only=True
+        linear=True,
+        reciprocal=True,
+        lossless=True,
+        symmetric=True,
+        phase_only=True,
+        sinusoidal=True,
     )
 
     def __init__(self, phase: Float[Array, "ny nx"]):
