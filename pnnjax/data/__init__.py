@@ -1,7 +1,13 @@
 """Data sets, and encoders that turn them into light."""
 
+from ._channel_equalization import channel_equalization as channel_equalization
 from ._cifar10 import cifar10 as cifar10
 from ._circles import circles as circles
+from ._cochleagram import (
+    cochleagram as cochleagram,
+    erb as erb,
+    erb_spaced as erb_spaced,
+)
 from ._dataset import (
     Dataset as Dataset,
     rescaled as rescaled,
@@ -33,8 +39,18 @@ from ._ising_instances import (
     dense_maxcut as dense_maxcut,
     dense_spin_glass as dense_spin_glass,
 )
+from ._lorenz import lorenz as lorenz
+from ._mackey_glass import mackey_glass as mackey_glass
 from ._mnist import mnist as mnist
 from ._moons import moons as moons
+from ._narma10 import narma10 as narma10
+from ._santa_fe import santa_fe as santa_fe
+from ._series import Series as Series
+from ._spoken_digits import (
+    Cochleagrams as Cochleagrams,
+    SpokenDigits as SpokenDigits,
+    spoken_digits as spoken_digits,
+)
 from ._vowel_recordings import (
     Recordings as Recordings,
     vowel_recordings as vowel_recordings,

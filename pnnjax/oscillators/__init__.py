@@ -8,6 +8,7 @@ from ._delay_node import (
 )
 from ._delay_reservoir import DelayLine as DelayLine, DelayReservoir as DelayReservoir
 from ._duffing_lattice import DuffingLattice as DuffingLattice
+from ._echo_state_network import EchoStateNetwork as EchoStateNetwork
 from ._exchange import (
     chain_bonds as chain_bonds,
     grid_bonds as grid_bonds,
