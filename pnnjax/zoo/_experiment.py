@@ -13,6 +13,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from .._fit import fit
 from .._history import History
+from .._objective import AbstractLocalObjective, Objective
 from ..plots import learning_curve
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class AbstractStudy(eqx.Module):
         """
 
 
-class AbstractExperiment(AbstractStudy):
+class AbstractTraining(AbstractStudy):
     """One training run. Its figure is the first of its metrics, at the end."""
 
     epochs: eqx.AbstractVar[int]
@@ -85,8 +86,8 @@ class AbstractExperiment(AbstractStudy):
         """The untrained model."""
 
     @abc.abstractmethod
-    def objective(self, predictions: Any, targets: Any) -> Array:
-        """What is minimized: a scalar."""
+    def rule(self) -> Objective | AbstractLocalObjective:
+        """What is minimized, as `fit` takes it."""
 
     @abc.abstractmethod
     def optimizer(self, steps: int) -> optax.GradientTransformation:
@@ -108,7 +109,7 @@ class AbstractExperiment(AbstractStudy):
         model, history = fit(
             self.model(key=model_key),
             data,
-            self.objective,
+            self.rule(),
             self.optimizer(self.epochs * (len(data.train_x) // self.batch_size)),
             epochs=self.epochs,
             batch_size=self.batch_size,
@@ -134,3 +135,14 @@ class AbstractExperiment(AbstractStudy):
                 },
             },
         )
+
+
+class AbstractExperiment(AbstractTraining):
+    """One training run that minimizes a function of predictions and targets."""
+
+    @abc.abstractmethod
+    def objective(self, predictions: Any, targets: Any) -> Array:
+        """What is minimized: a scalar."""
+
+    def rule(self) -> Objective:
+        return self.objective
