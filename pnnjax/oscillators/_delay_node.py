@@ -21,7 +21,7 @@ class AbstractDelayNode(eqx.Module):
 
 
 class SineNode(AbstractDelayNode):
-    r"""A Mach–Zehnder modulator between its extremes: $\sin(\alpha x + \beta J + \phi)$.
+    r"""A Mach–Zehnder modulator half open: $\sin(\alpha x + \beta J + \phi)$.
 
     At $\phi = 0$, the loop forgets its past while $\alpha < 1$.
 
@@ -67,7 +67,7 @@ class IkedaNode(AbstractDelayNode):
 
 
 class MackeyGlassNode(AbstractDelayNode):
-    r"""A current that grows, and is throttled: $\eta z / (1 + |z|^p)$, $z = x+\gamma J$.
+    r"""A current that is throttled: $\eta z / (1 + |z|^p)$, with $z = x + \gamma J$.
 
     **Valid for:** any $z$. Without the absolute value, which changes nothing where
     $z > 0$, an odd $p$ has a pole at $z = -1$.

@@ -2,6 +2,7 @@
 
 from ._beam import beam as beam
 from ._circuit import circuit as circuit
+from ._cochleagram import cochleagram as cochleagram
 from ._confusion_matrix import confusion_matrix as confusion_matrix
 from ._cross_section import cross_section as cross_section
 from ._decision_regions import decision_regions as decision_regions

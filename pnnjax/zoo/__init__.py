@@ -3,6 +3,7 @@
 from ._experiment import (
     AbstractExperiment as AbstractExperiment,
     AbstractStudy as AbstractStudy,
+    AbstractTraining as AbstractTraining,
     Outcome as Outcome,
 )
 from ._registry import (
@@ -39,6 +40,7 @@ register("moons-insitu", "pnnjax.zoo._moons_insitu:MoonsInSitu")
 register("pat-toy", "pnnjax.zoo._pat_toy:PATToy")
 register("pendula-pat", "pnnjax.zoo._pendula_pat:PendulaPAT")
 register("selflearning-machine", "pnnjax.zoo._selflearning_machine:SelfLearning")
+register("spoken-digits-delay", "pnnjax.zoo._spoken_digits_delay:SpokenDigitsDelay")
 register("vowel-mesh", "pnnjax.zoo._vowel_mesh:VowelMesh")
 register("vowel-shg", "pnnjax.zoo._vowel_shg:VowelSHG")
 register("vowel-wave", "pnnjax.zoo._vowel_wave:VowelWave")
