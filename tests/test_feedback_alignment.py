@@ -1,0 +1,387 @@
+"""Feedback alignment: backpropagation's limit, alignment, physics in the feedback."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import Tanh, field
+
+import pnnjax as pnn
+from pnnjax.estimators import (
+    CoherentReceiver,
+    DirectFeedbackAlignment,
+    FeedbackAlignment,
+    FixedMagnitudes,
+    GaussianReceiver,
+    GivenFeedback,
+    InSituBackprop,
+    PhysicalFeedback,
+    RandomFeedback,
+    RedrawnFeedback,
+    RedrawnMagnitudes,
+    SharedFeedback,
+    SignFeedback,
+    TernaryError,
+    UniformMagnitudes,
+)
+
+TANH = eqx.nn.Lambda(jnp.tanh)
+
+
+def tanh_slope(a):
+    return 1 - jnp.tanh(a) ** 2
+
+
+def linears(sizes, key):
+    keys = jax.random.split(key, len(sizes) - 1)
+    return [
+        eqx.nn.Linear(*ends, key=own)
+        for *ends, own in zip(sizes, sizes[1:], keys, strict=False)
+    ]
+
+
+def tanh_stack(sizes, key):
+    first, *rest = linears(sizes, key)
+    return eqx.nn.Sequential([first, *(step for one in rest for step in (TANH, one))])
+
+
+def quadratic(y):
+    return jnp.sum(jnp.abs(y - 0.3) ** 2)
+
+
+def cotangents(stack, rules, x, key=None):
+    """Of the parameters and of x, for each rule and for backpropagation, in one jit."""
+
+    @eqx.filter_jit
+    def run(stack, rules, x):
+        def one(rule):
+            loss = lambda m, x: quadratic(m(x, key=key))  # noqa: E731
+            return eqx.filter_grad(lambda both: loss(*both))(
+                (pnn.Physical(stack, rule), x)
+            )
+
+        return [one(rule) for rule in (*rules, pnn.estimators.Autodiff())]
+
+    *found, exact = run(stack, rules, x)
+    leaves = [
+        (jax.tree.leaves(eqx.filter(m.layer, eqx.is_inexact_array)), x_bar)
+        for m, x_bar in (*found, exact)
+    ]
+    return leaves[:-1], leaves[-1]
+
+
+def test_with_the_weights_as_feedback_it_is_backpropagation(getkey):
+    x = jax.random.normal(getkey(), (2, 3, 4))
+    stack = tanh_stack((4, 6, 5, 3), getkey())
+    weights = [layer.weight.T for layer in stack.layers[::2]]
+    turned = GivenFeedback([-w for w in weights])
+    rules = [
+        FeedbackAlignment(GivenFeedback(weights)),
+        FeedbackAlignment(GivenFeedback(weights), slope=tanh_slope),
+        FeedbackAlignment(turned),
+        DirectFeedbackAlignment(GivenFeedback([None, None, weights[2]])),
+    ]
+    (given, sloped, opposite, direct), exact = cotangents(stack, rules, x)
+    assert pnn.relative_error(given, exact) < 1e-12
+    assert pnn.relative_error(sloped, exact) < 1e-12
+    # Each turn of the sign reaches one block further down: +, -, + from the top.
+    bars, flipped = exact[0], opposite[0]
+    for index, sign in zip((0, 2, 4), (1, -1, 1), strict=True):
+        assert pnn.relative_error(flipped[index], sign * bars[index]) < 1e-12
+    # Given its weights, the last hidden block is exact; without feedback, zero.
+    assert pnn.relative_error(direct[0][2:], bars[2:]) < 1e-12
+    assert not jnp.any(direct[0][0]) and not jnp.any(direct[1])
+
+
+def test_direct_feedback_is_exact_through_products_of_linear_layers(getkey):
+    stack = eqx.nn.Sequential(linears((4, 6, 5, 3), getkey()))
+    one, two, three = (layer.weight.T for layer in stack.layers)
+    rule = DirectFeedbackAlignment(
+        GivenFeedback([one @ two @ three, two @ three, three])
+    )
+    found, exact = cotangents(stack, [rule], jax.random.normal(getkey(), (5, 4)))
+    assert pnn.relative_error(found[0], exact) < 1e-12
+
+
+def test_complex_signals_and_the_rule_of_a_layer_within(getkey):
+    """Meshes, each phase measured in situ, between a nonlinearity and detectors."""
+    one, two = (pnn.optics.MZIMesh(4, key=getkey()) for _ in range(2))
+    bend = eqx.nn.Lambda(lambda z: z * jax.lax.complex(jnp.abs(z), jnp.zeros(z.shape)))
+    stack = eqx.nn.Sequential(
+        [
+            pnn.Physical(one, InSituBackprop()),
+            eqx.nn.Sequential([bend, pnn.Physical(two, InSituBackprop())]),
+            pnn.optics.Intensity(),
+        ]
+    )
+    key, x = getkey(), field(getkey(), 5, 4)
+    rules = [
+        FeedbackAlignment(GivenFeedback([one.matrix().T, two.matrix().T])),
+        DirectFeedbackAlignment(RandomFeedback(key=key)),
+        FeedbackAlignment(SignFeedback()),
+    ]
+    (given, direct, signs), exact = cotangents(stack, rules, x)
+    assert pnn.relative_error(given, exact) < 1e-10
+    last = len(exact[0]) // 2
+    assert pnn.relative_error(direct[0][last:], exact[0][last:]) < 1e-10
+    assert jnp.iscomplexobj(direct[1]) and jnp.max(jnp.abs(direct[1])) > 0
+    # Phases alone, of the matrices between, keep most of the direction.
+    assert pnn.cosine_similarity(signs, exact) > 0.5
+    # Three fields for each mesh, the first of which is the stack's own run.
+    assert rules[1].cost(stack, x[0]).runs == 1 + 2 * 2
+
+
+def test_augmented_is_direct_where_its_slope_is_the_derivative(getkey):
+    stack, key = tanh_stack((4, 6, 3), getkey()), getkey()
+    feedback = RandomFeedback(key=key)
+    other = lambda a: jnp.cos(a)  # noqa: E731
+    rules = [
+        DirectFeedbackAlignment(feedback),
+        DirectFeedbackAlignment(feedback, tanh_slope),
+        DirectFeedbackAlignment(feedback, other),
+        DirectFeedbackAlignment(SharedFeedback(key=key)),
+    ]
+    x = jax.random.normal(getkey(), (3, 4))
+    (direct, same, augmented, _), _ = cotangents(stack, rules, x)
+    assert pnn.relative_error(same, direct) < 1e-12
+    # delta_1 = (B e) g(a), and the gradient its product with x, summed.
+    a = jax.vmap(stack.layers[0])(x)
+    y = jax.vmap(stack)(x)
+    bias = jnp.sum(2 * (y - 0.3) @ matrix(feedback, 1, 6, 3).T * jnp.cos(a), 0)
+    assert pnn.relative_error(augmented[0][1], bias) < 1e-12
+
+
+def matrix(feedback, number, receivers, senders, layer=None, key=None):
+    link = pnn.estimators._feedback.Link(
+        number, receivers, senders, float, (receivers, 2 * senders), layer, float
+    )
+    return feedback.matrix(link, key=key)
+
+
+def test_random_matrices_keep_an_errors_length_on_average(getkey):
+    key, link = getkey(), (1, 2000, 30)
+    weights = eqx.nn.Linear(2000, 30, key=key)
+    feedbacks = [
+        RandomFeedback(key=key),
+        SharedFeedback(key=key),
+        RedrawnFeedback(),
+        SignFeedback(UniformMagnitudes()),
+        SignFeedback(FixedMagnitudes(key=key)),
+        SignFeedback(RedrawnMagnitudes()),
+    ]
+    for feedback in feedbacks:
+        drawn = matrix(feedback, *link, weights, key)
+        # 60,000 elements: the standard error of their mean square is 0.6 %.
+        assert 2000 * jnp.mean(drawn**2) == pytest.approx(1, abs=0.03)
+        again = matrix(feedback, *link, weights, jax.random.key(1))
+        anew = isinstance(feedback, RedrawnFeedback) or isinstance(
+            getattr(feedback, "magnitudes", None), RedrawnMagnitudes
+        )
+        assert jnp.array_equal(again, drawn) == (not anew)
+        if isinstance(feedback, SignFeedback):
+            assert jnp.array_equal(jnp.sign(drawn), jnp.sign(weights.weight.T))
+    halved = matrix(RandomFeedback(key=key, scale=0.5), *link)
+    assert jnp.allclose(2 * halved, matrix(feedbacks[0], *link))
+    corner = matrix(feedbacks[1], 0, 500, 60) * jnp.sqrt(500 / 2000)
+    assert corner.shape == (500, 60)
+
+
+def digits():
+    data = pnn.data.digits()
+    flat = lambda x: jnp.asarray(x.reshape(len(x), -1), float)  # noqa: E731
+    scale = float(data.train_x.max())
+    return (
+        flat(data.train_x) / scale,
+        jnp.asarray(data.train_y),
+        flat(data.test_x) / scale,
+        jnp.asarray(data.test_y),
+    )
+
+
+@eqx.filter_jit
+def descended(model, x, y, key, steps, rate):
+    """Plain gradient descent, 32 random examples a step."""
+    trained, rest = eqx.partition(model, pnn.is_trainable(model))
+
+    def step(trained, key):
+        rows = jax.random.randint(key, (32,), 0, len(x))
+
+        def loss(trained):
+            scores = eqx.combine(trained, rest)(x[rows], key=key)
+            return pnn.objectives.cross_entropy(scores, y[rows])
+
+        slope = jax.grad(loss)(trained)
+        return jax.tree.map(lambda p, g: p - rate * g, trained, slope), None
+
+    trained, _ = jax.lax.scan(step, trained, jax.random.split(key, steps))
+    return eqx.combine(trained, rest)
+
+
+def test_fixed_feedback_aligns_and_redrawn_feedback_stays_at_chance(getkey):
+    """Five narrow hidden layers, through which random features do not pass."""
+    x, y, test_x, test_y = digits()
+    stack, key = tanh_stack((64, *5 * [16], 10), jax.random.key(0)), getkey()
+    fixed, redrawn = (
+        descended(
+            pnn.Physical(stack, DirectFeedbackAlignment(feedback)), x, y, key, 250, 0.2
+        )
+        for feedback in (RandomFeedback(key=jax.random.key(9)), RedrawnFeedback())
+    )
+    accuracy = lambda m: pnn.objectives.accuracy(m(test_x), test_y)  # noqa: E731
+    assert accuracy(fixed) > 0.7
+    assert accuracy(redrawn) < 0.2
+
+    def slope(model):
+        loss = lambda m: pnn.objectives.cross_entropy(m(x), y)  # noqa: E731
+        return eqx.filter_grad(loss)(model).layer.layers[::2]
+
+    exact = slope(pnn.Physical(fixed.layer, pnn.estimators.Autodiff()))
+    cosines = [pnn.cosine_similarity(*p) for p in zip(slope(fixed), exact)]
+    assert cosines[-1] == pytest.approx(1, abs=1e-12)
+    assert min(cosines) > 0.1, cosines
+
+
+def test_ternary_errors(getkey):
+    error = jnp.asarray([[0.5, -0.06, 0.0], [-0.3, 0.04, -0.5]])
+    kept = jnp.asarray([[1.0, -1.0, 0.0], [-1.0, 0.0, -1.0]])
+    assert jnp.array_equal(TernaryError(0.1)(error), 0.5 * kept)
+    assert jnp.array_equal(TernaryError(0.1)(error / 8), 0.0625 * kept)
+    assert not jnp.any(TernaryError()(jnp.zeros((2, 3))))
+    with pytest.raises(ValueError, match="share of the largest error"):
+        TernaryError(1.0)
+
+
+def test_a_scattering_medium_projects_as_its_matrix_does(getkey):
+    t = pnn.optics.gaussian_medium(13, 3, 1.0, key=getkey())
+    stack, x = tanh_stack((4, 5, 3), getkey()), jax.random.normal(getkey(), (5, 4))
+    medium = pnn.optics.ScatteringMedium(t)
+    loud = CoherentReceiver(power=1e-6, bandwidth=1e12)
+    ternary = TernaryError(0.3)
+    parts = GivenFeedback([t[:4].real, t[4:9].real])
+    rules = [
+        DirectFeedbackAlignment(PhysicalFeedback(medium, loud), encoder=ternary),
+        DirectFeedbackAlignment(parts, encoder=ternary),
+    ]
+    (seen, digital), _ = cotangents(stack, rules, x)
+    assert pnn.relative_error(seen, digital) < 1e-12
+    (noisy, quiet), _ = cotangents(stack, rules, x, getkey())
+    assert pnn.relative_error(quiet, digital) < 1e-12
+    assert pnn.relative_error(noisy, digital) > 1e-3
+    assert pnn.relative_error(noisy[0][2:], digital[0][2:]) < 1e-12
+    cost = rules[0].cost(stack, x[0])
+    assert cost.runs == 2
+    # Inputs and outputs of both layers, the output, and 13 complex fields.
+    assert cost.measurements == (4 + 5) + (5 + 3) + 3 + 26
+    assert cost.flops == 2 * (4 * 5 + 5 + 5 * 3 + 3)
+    small = PhysicalFeedback(pnn.optics.ScatteringMedium(t[:6]))
+    with pytest.raises(ValueError, match="6 outputs.* need 9"):
+        cotangents(stack, [DirectFeedbackAlignment(small)], x)
+
+
+def test_a_noisy_ring_weight_bank_projects_both_signs(getkey):
+    bank = pnn.optics.RingWeightBank(
+        jax.random.uniform(getkey(), (9, 3), maxval=50e9),
+        spacing=100e9,
+        free_spectral_range=1e12,
+        finesse=30.0,
+    )
+    error, key = jax.random.normal(getkey(), (500, 3)), getkey()
+    feedback = PhysicalFeedback(bank, GaussianReceiver(0.1), 9.0, rectified=True)
+    ideal = error @ bank.weights().T
+    assert jnp.allclose(feedback.send(error, 9, key=None), ideal, rtol=1e-12)
+    seen = feedback.send(error, 9, key=key)
+    # Two readings, each with a tenth of their root mean square.
+    peak = jnp.max(jnp.abs(error), -1, keepdims=True)
+    unit = error / peak
+    parts = [jnp.maximum(s * unit, 0) @ bank.weights().T for s in (1, -1)]
+    power = sum(jnp.mean(part**2) for part in parts)
+    noise = jnp.std((seen - ideal) / peak)
+    assert noise == pytest.approx(0.1 * float(jnp.sqrt(power)), rel=0.05)
+    with pytest.raises(ValueError, match="rectified"):
+        feedback.send(field(getkey(), 2, 3), 9, key=None)
+
+
+def black_box(layer):
+    device = pnn.devices.CallbackDevice(
+        lambda parameters, x: np.tanh(x),
+        parameter_range=(-10, 10),
+        input_range=(-100, 100),
+        output_range=(-1, 1),
+    )
+    return pnn.devices.DeviceLayer(layer, device)
+
+
+def test_a_device_in_the_stack_is_run_once_and_never_differentiated(getkey):
+    first, second, third = linears((4, 6, 5, 3), getkey())
+    one, two = black_box(TANH), black_box(TANH)
+    stack = eqx.nn.Sequential([first, one, second, two, third])
+    x, runs = jax.random.normal(getkey(), (5, 4)), one.device.runs
+    feedback = RandomFeedback(key=getkey())
+    rules = [kind(feedback, tanh_slope) for kind in TWO]
+    bare = [kind(feedback) for kind in TWO]
+
+    @eqx.filter_jit
+    def slope(stack, rule):
+        loss = lambda m: quadratic(jax.vmap(m)(x))  # noqa: E731
+        return eqx.filter_grad(loss)(pnn.Physical(stack, rule)).layer
+
+    plain = tanh_stack((4, 6, 5, 3), getkey())
+    plain = eqx.tree_at(lambda s: s.layers[::2], plain, (first, second, third))
+    for rule, same in zip(rules, bare, strict=True):
+        found, expected = (
+            jax.tree.leaves(eqx.filter(slope(s, r), eqx.is_inexact_array))
+            for s, r in ((stack, rule), (plain, same))
+        )
+        assert pnn.relative_error(found, expected) < 1e-12
+    jax.effects_barrier()
+    assert one.device.runs - runs == two.device.runs == len(rules)
+    with pytest.raises(TypeError, match="Give a `slope`"):
+        slope(stack, bare[0])
+    trained = eqx.nn.Sequential([black_box(Tanh(jnp.ones((4, 4)))), third])
+    with pytest.raises(TypeError, match="wrap it in `Frozen`"):
+        slope(eqx.nn.Sequential([trained.layers[0], first]), rules[1])
+
+
+TWO = (FeedbackAlignment, DirectFeedbackAlignment)
+
+
+def test_what_can_not_work_is_refused(getkey):
+    stack, x = tanh_stack((4, 5, 3), getkey()), jnp.ones((2, 4))
+
+    def run(rule, stack=stack):
+        return eqx.filter_grad(lambda m: quadratic(m(x)))(pnn.Physical(stack, rule))
+
+    with pytest.raises(TypeError, match="Sequential"):
+        run(FeedbackAlignment(RedrawnFeedback()), stack.layers[0])
+    with pytest.raises(TypeError, match="with `FeedbackAlignment`"):
+        DirectFeedbackAlignment(SignFeedback())
+    with pytest.raises(ValueError, match="with a key"):
+        run(FeedbackAlignment(RedrawnFeedback()))
+    with pytest.raises(ValueError, match=r"shape \(5, 3\), not \(3, 5\)"):
+        run(FeedbackAlignment(GivenFeedback([None, jnp.ones((3, 5))])))
+    with pytest.raises(ValueError, match="1 feedback matrices"):
+        run(DirectFeedbackAlignment(GivenFeedback([None])))
+    with pytest.raises(ValueError, match="No layer of this stack"):
+        run(FeedbackAlignment(GivenFeedback([])), eqx.nn.Sequential([TANH]))
+    curved = eqx.nn.Sequential([Tanh(jnp.ones((3, 4)))])
+    with pytest.raises(TypeError, match="not known to be linear"):
+        run(FeedbackAlignment(SignFeedback()), curved)
+    narrow = eqx.nn.Sequential([*stack.layers, eqx.nn.Lambda(lambda y: y[:2])])
+    with pytest.raises(ValueError, match="end the stack with a trained layer"):
+        run(FeedbackAlignment(GivenFeedback([None, None]), tanh_slope), narrow)
+
+
+def test_costs_of_measured_and_digital_feedback(getkey):
+    stack, x = tanh_stack((4, 5, 3), getkey()), jnp.ones(4)
+    measured = 4 + 5 + 5 + 3 + 3
+    outer = 2 * (4 * 5 + 5 + 5 * 3 + 3)
+    digital = FeedbackAlignment(RandomFeedback(key=getkey())).cost(stack, x)
+    assert digital[:3] == (1, 0, measured)
+    assert digital.flops == outer + 2 * (4 * 5 + 5 * 3)
+    direct = DirectFeedbackAlignment(RandomFeedback(key=getkey())).cost(stack, x)
+    assert direct == (1, 0, measured, outer + 2 * 3 * (4 + 5))
+    # Each unit vector and nothing, sent through each layer.
+    signs = FeedbackAlignment(SignFeedback()).cost(stack, x)
+    assert signs.runs == 1 + 5 + 6
+    assert signs.measurements == measured + 5 * 5 + 6 * 3
