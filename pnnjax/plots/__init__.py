@@ -24,6 +24,11 @@ from ._recall import capacity as capacity, recall as recall
 from ._reflection_spectrum import reflection_spectrum as reflection_spectrum
 from ._robustness import robustness as robustness
 from ._scattering_map import scattering_map as scattering_map
+from ._series import (
+    free_run as free_run,
+    memory_curves as memory_curves,
+    prediction as prediction,
+)
 from ._speckle import speckle as speckle
 from ._spectra import spectra as spectra
 from ._spin_raster import spin_raster as spin_raster
