@@ -289,6 +289,30 @@ LAYERS = {
         ),
         jax.random.normal(key, (3, 2, 2)),
     ),
+    "spin-torque": lambda key: (
+        pnn.oscillators.SpinTorqueOscillators(
+            jnp.asarray([1.5, 2.5]),
+            jnp.asarray([1.0, 1.3]),
+            damping=0.5,
+            nonlinear_damping=0.5,
+            shift=1.0,
+            force=0.3,
+            step=0.3,
+            settle=4,
+            measure=4,
+            coupling=0.1 * field(key, 2, 2),
+        ),
+        1.0 + jax.random.uniform(key, (3, 2)),
+    ),
+    "spin-torque-reservoir": lambda key: (
+        pnn.oscillators.SpinTorqueReservoir(
+            0.2 * jax.random.normal(key, (3, 1)),
+            0.5,
+            damping=0.5,
+            nonlinear_damping=0.5,
+        ),
+        jax.random.normal(key, (3, 2, 1)),
+    ),
     "wave": lambda key: (wave_plate(), jax.random.normal(key, (3, 8))),
     "resistors": lambda key: (resistors(), jax.random.normal(key, (3, 2))),
     "rc": lambda key: (

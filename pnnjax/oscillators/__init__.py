@@ -1,5 +1,11 @@
 """Coupled oscillators."""
 
+from ._auto_oscillator import (
+    free_flow as free_flow,
+    injection_locking_range as injection_locking_range,
+    power_after as power_after,
+    stationary_power as stationary_power,
+)
 from ._delay_node import (
     AbstractDelayNode as AbstractDelayNode,
     IkedaNode as IkedaNode,
@@ -33,4 +39,6 @@ from ._nonlinear_lattice import (
 )
 from ._polariton_network import PolaritonNetwork as PolaritonNetwork
 from ._self_learning import SelfLearningMachine as SelfLearningMachine
+from ._spin_torque import SpinTorqueOscillators as SpinTorqueOscillators
+from ._spin_torque_reservoir import SpinTorqueReservoir as SpinTorqueReservoir
 from ._xy import xy_energy as xy_energy, xy_torque as xy_torque
