@@ -15,10 +15,12 @@ from ._forward_forward import (
     sum_of_squares as sum_of_squares,
 )
 from ._label_embedding import (
+    AbstractLabelEmbedding as AbstractLabelEmbedding,
     LabelAppended as LabelAppended,
     LabelInPixels as LabelInPixels,
 )
 from ._local_contrast import (
+    AbstractContrast as AbstractContrast,
     LocalContrast as LocalContrast,
     unit_length as unit_length,
     unit_mean_square as unit_mean_square,
@@ -37,6 +39,7 @@ from ._power import (
     power_shares as power_shares,
 )
 from ._wrong_labels import (
+    AbstractWrongLabels as AbstractWrongLabels,
     LikelyLabels as LikelyLabels,
     RandomLabels as RandomLabels,
 )

@@ -117,7 +117,7 @@ class LocalContrast(AbstractLocalObjective):
         other = self.wrong_labels(
             labels,
             self.embedding.classes,
-            lambda: lax.stop_gradient(self.predict(model, x, keys=scanning)),
+            lambda: self.predict(_untrained(model), x, keys=scanning),
             drawing,
         )
         h = jnp.concatenate([self.embedding(x, labels), self.embedding(x, other)])
@@ -190,6 +190,13 @@ class LocalContrast(AbstractLocalObjective):
             strange,
             f"A label is none of the {classes} classes of the label's embedding.",
         )
+
+
+def _untrained(model: Any) -> Any:
+    """Behind `stop_gradient`, and so all that it computes."""
+    return jax.tree.map(
+        lambda leaf: lax.stop_gradient(leaf) if eqx.is_array(leaf) else leaf, model
+    )
 
 
 def _split(keys: Array, count: int) -> list[Array]:
