@@ -47,7 +47,10 @@ class SequentialCode(AbstractCode):
     then of second order, and a cost that is off by a constant does no harm.
     """
 
-    centered: bool = eqx.field(static=True, default=False)
+    centered: bool = eqx.field(static=True)
+
+    def __init__(self, centered: bool = False):
+        self.centered = centered
 
     @property
     def order(self) -> int:
@@ -65,7 +68,7 @@ class SequentialCode(AbstractCode):
         del key
         knob = time % self.steps(shape[1]) // (1 + self.centered)
         sign = 1 - 2 * (time % 2) if self.centered else jnp.ones_like(time)
-        signal = jnp.where(jnp.arange(shape[1]) == knob, sign, 0)
+        signal = jnp.where(jnp.arange(shape[1], dtype=time.dtype) == knob, sign, 0)
         return jnp.broadcast_to(signal.astype(float), shape)
 
 
@@ -169,7 +172,7 @@ class SinusoidalCode(AbstractCode):
         self, time: Int[Array, ""], shape: Shape, *, key: PRNGKeyArray
     ) -> Float[Array, "systems count"]:
         del key
-        cycles = self.spacing * (1 + jnp.arange(shape[1]))
+        cycles = self.spacing * (1 + jnp.arange(shape[1], dtype=time.dtype))
         # Whole turns are taken off in integers: single precision keeps its digits.
         period = self.steps(shape[1])
         half_steps = cycles * ((2 * time + 1) % (2 * period)) % (2 * period)

@@ -32,7 +32,7 @@ def typical_sizes(tree: PyTree[Array]) -> PyTree[Float[Array, ""]]:
     return jax.tree.map(size, tree)
 
 
-def counted(tree: PyTree[Array]) -> int:
+def counted(tree: PyTree) -> int:
     """How many real numbers a tree of arrays holds; a complex one counts two."""
     return sum(map(_reals, jax.tree.leaves(tree)))
 

@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Inexact, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Inexact, Int, PRNGKeyArray, PyTree
 
 from .._estimator import AbstractEstimator, PhysicalCost
 from .._frozen import is_trainable
@@ -19,10 +19,10 @@ from ._knobs import Scales, counted, moved, turned_back
 
 
 class Knobs(NamedTuple):
-    """What is perturbed: `count` real numbers of each of `systems` alike."""
+    """What is perturbed: a `number` of real numbers of each of `systems` alike."""
 
     systems: int
-    count: int
+    number: int
     dtype: Any
     cost: Callable[[Float[Array, "systems count"], Any], Float[Array, " systems"]]
     """By how much each system's cost changes when its knobs are turned so far; a key
@@ -116,39 +116,62 @@ def demodulated(
     amplitude: Float[Array, ""],
     *,
     periods: int,
-    noise: float | Float[Array, ""],
+    noise: float,
     at_once: int,
     key: PRNGKeyArray | None,
 ) -> Float[Array, "systems count"]:
-    r"""The slopes $\sum_t C(t)\,c_i(t) / (A \sum_t c_i^2)$ under amplitude $A$.
+    r"""The slopes $\sum_t C(t)\,c_i(t) / (A \sum_t c_i^2)$ under amplitude $A$."""
+    times = jnp.arange(periods * code.steps(knobs.number))
+    # Only a random code looks at its key, and then there is one.
+    keys = (jax.random.key(0), None) if key is None else jax.random.split(key)
+    modulation = Modulation(code, amplitude, noise, at_once)
+    total, _ = listened(knobs, modulation, times, keys[0], keys[1])
+    return total / (len(times) * code.power(knobs.number))
 
-    **Arguments:** `noise`: the deviation of each reading of a cost, drawn with a key.
+
+class Modulation(NamedTuple):
+    """How knobs are moved, and their cost is read."""
+
+    code: AbstractCode
+    amplitude: Float[Array, ""]
+    noise: float
+    """The deviation of each reading of a cost, drawn with a key."""
+    at_once: int
+
+
+def listened(
+    knobs: Knobs,
+    modulation: Modulation,
+    times: Int[Array, " times"],
+    code_key: PRNGKeyArray,
+    key: PRNGKeyArray | None,
+) -> tuple[Float[Array, "systems count"], Float[Array, "times systems"]]:
+    r"""Run through `times`: $\sum_t C(t)\,c_i(t) / A$, and the costs $C$.
+
+    `code_key` is that of the code, the same at all times; `key` that of the runs.
     """
-    shape = knobs.systems, knobs.count
-    amplitude = amplitude.astype(knobs.dtype)
-    steps = jnp.arange(periods * code.steps(knobs.count))
-    # Only random codes and noise look at the keys, and the former have one.
-    first, second = jax.random.split(jax.random.key(0) if key is None else key)
+    shape, dtype = (knobs.systems, knobs.number), knobs.dtype
+    amplitude = modulation.amplitude.astype(dtype)
 
     def signal(time: Array) -> Array:
-        return code.at(time, shape, key=first).astype(knobs.dtype)
+        return modulation.code.at(time, shape, key=code_key).astype(dtype)
 
     def run(time: Array) -> Array:
         if key is None:
             return knobs.cost(amplitude * signal(time), None)
-        own, reading = jax.random.split(jax.random.fold_in(second, time))
+        own, reading = jax.random.split(jax.random.fold_in(key, time))
         cost = knobs.cost(amplitude * signal(time), own)
-        error = jax.random.normal(reading, cost.shape, cost.dtype)
-        return cost + jnp.asarray(noise, cost.dtype) * error
+        return cost + modulation.noise * jax.random.normal(reading, cost.shape, dtype)
 
-    costs = lax.map(run, steps, batch_size=at_once if at_once > 1 else None)
+    at_once = modulation.at_once
+    costs = lax.map(run, times, batch_size=at_once if at_once > 1 else None)
 
     def add(total: Array, one: tuple) -> tuple[Array, None]:
         cost, time = one
         return total + cost[:, None] * signal(time), None
 
-    total, _ = lax.scan(add, jnp.zeros(shape, knobs.dtype), (costs, steps))
-    return total / (amplitude * (len(steps) * code.power(knobs.count)))
+    total, _ = lax.scan(add, jnp.zeros(shape, dtype), (costs, times))
+    return total / amplitude, costs
 
 
 def needs_key(key: PRNGKeyArray | None, estimator: AbstractEstimator) -> PRNGKeyArray:
