@@ -153,6 +153,18 @@ def cavity():
     )
 
 
+def stack(key):
+    """Two linear layers, with a nonlinearity between."""
+    lower, upper = jax.random.split(key)
+    return eqx.nn.Sequential(
+        [
+            eqx.nn.Linear(4, 6, key=lower),
+            eqx.nn.Lambda(jnp.tanh),
+            eqx.nn.Linear(6, 3, key=upper),
+        ]
+    )
+
+
 def wave_plate():
     return pnn.waves.WaveEquation2D(
         (10, 12),
@@ -177,6 +189,7 @@ LAYERS = {
         eqx.nn.MLP(4, 3, 8, 1, key=key),
         jax.random.normal(key, (5, 4)),
     ),
+    "stack": lambda key: (stack(key), jax.random.normal(key, (5, 4))),
     "mesh": lambda key: (pnn.optics.MZIMesh(6, key=key), field(key, 5, 6)),
     "mesh-odd": lambda key: (pnn.optics.MZIMesh(5, 3, key=key), field(key, 5, 5)),
     "mesh-faulty": lambda key: (
@@ -388,6 +401,12 @@ ESTIMATORS = {
     "echo": lambda layer: pnn.estimators.HamiltonianEcho(0.02),
     "echo-one-sided": lambda layer: pnn.estimators.HamiltonianEcho(0.02, False),
     "contrastive-hebbian": lambda layer: pnn.estimators.ContrastiveHebbian(),
+    "feedback-alignment": lambda layer: pnn.estimators.FeedbackAlignment(
+        pnn.estimators.RandomFeedback(key=jax.random.key(0))
+    ),
+    "direct-feedback": lambda layer: pnn.estimators.DirectFeedbackAlignment(
+        pnn.estimators.RandomFeedback(key=jax.random.key(0))
+    ),
     "finite-difference": lambda layer: pnn.estimators.FiniteDifference(
         0.01, scales=pnn.estimators.typical_sizes
     ),

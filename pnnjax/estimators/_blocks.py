@@ -77,14 +77,11 @@ def run_blocks(
 
 
 def receivers(
-    blocks: list[Block],
-    x: Inexact[Array, "..."],
-    signals: tuple[Signal, ...],
-    slope: Slope | None,
-) -> list[Inexact[Array, "..."]]:
+    blocks: list[Block], x: Any, signals: tuple[Signal, ...], slope: Slope | None
+) -> list[Any]:
     """Signals to whose shapes errors are sent: `x`, then one of each hidden block.
 
-    It is the block's output; with a `slope`, which needs no activation, what the
+    Arrays, or their shapes. It is the block's output; with a `slope`, which needs no activation, what the
     trained layer makes.
     """
     hidden = [

@@ -1,0 +1,165 @@
+"""Handwritten digits by a deep network whose errors are sent past the weights."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .. import data, estimators, objectives, plots
+from .._claims import cosine_similarity
+from .._physical import Physical
+from ._experiment import AbstractExperiment
+from ._settings import setting
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PIXELS = 28**2
+CLASSES = 10
+LAYERS = ("first", "second", "last")
+SHOWN = 1000
+"""Test images whose gradient is compared in the picture."""
+
+
+class MnistDFA(AbstractExperiment):
+    """784-800-800-10 with tanh and dropout, as in the paper, but trained by Adam.
+
+    The same network learns by backpropagation, by feedback alignment, and by feedback
+    of the weights' signs, for comparison.
+    """
+
+    epochs: int = setting(30, "passes through the training images", low=1)
+    batch_size: int = setting(128, "images a step", low=1)
+    hidden: int = setting(800, "units of each hidden layer", low=1)
+    estimator: Literal["dfa", "dfa-shared", "fa", "fa-signs", "backprop"] = setting(
+        "dfa", "how errors reach the hidden layers"
+    )
+    learning_rate: float = setting(5e-4, "of Adam; rises, falls as a cosine", low=0)
+    input_dropout: float = setting(0.1, "of the pixels", low=0, high=0.9)
+    dropout: float = setting(0.25, "of the hidden units", low=0, high=0.9)
+
+    name: ClassVar[str] = "mnist-dfa"
+    summary: ClassVar[str] = (
+        "784-800-800-10 on MNIST digits; direct feedback alignment"
+    )
+    reference: ClassVar[str] = (
+        "Nøkland, Direct feedback alignment provides learning in deep neural networks, "
+        "NeurIPS (2016), arXiv:1609.01596: test error of 1.45 % with dropout"
+    )
+    figure: ClassVar[str] = "test accuracy"
+    published: ClassVar[float | None] = 0.9855
+    duration: ClassVar[float] = 300.0
+
+    def data(self) -> data.Dataset:
+        return flat(data.mnist())
+
+    def model(self, *, key: PRNGKeyArray) -> Any:
+        inner, own = jax.random.split(key)
+        stack = network(self.hidden, self.input_dropout, self.dropout, key=inner)
+        return Physical(stack, self.rule(key=own))
+
+    def rule(self, *, key: PRNGKeyArray) -> Any:
+        """How errors reach the hidden layers."""
+        match self.estimator:
+            case "dfa":
+                feedback = estimators.RandomFeedback(key=key)
+                return estimators.DirectFeedbackAlignment(feedback)
+            case "dfa-shared":
+                feedback = estimators.SharedFeedback(key=key)
+                return estimators.DirectFeedbackAlignment(feedback)
+            case "fa":
+                return estimators.FeedbackAlignment(estimators.RandomFeedback(key=key))
+            case "fa-signs":
+                return estimators.FeedbackAlignment(estimators.SignFeedback())
+            case "backprop":
+                return estimators.Autodiff()
+
+    def objective(self, predictions: Any, targets: Any) -> Array:
+        return objectives.cross_entropy(predictions, targets)
+
+    def optimizer(self, steps: int) -> optax.GradientTransformation:
+        return adam(self.learning_rate, steps)
+
+    def metrics(self) -> Mapping[str, Callable[[Any, Any], Any]]:
+        return {"accuracy": objectives.accuracy}
+
+    def picture(self, model: Any, data: Any) -> "Figure":
+        return compared(self.model(key=jax.random.key(0)), model, data)
+
+
+def network(
+    hidden: int, input_dropout: float, dropout: float, *, key: PRNGKeyArray
+) -> eqx.nn.Sequential:
+    """Two hidden layers of tanh, with dropout before each layer."""
+    sizes = (PIXELS, hidden, hidden, CLASSES)
+    keys = jax.random.split(key, len(LAYERS))
+    first, second, last = (
+        eqx.nn.Linear(sizes[i], sizes[i + 1], key=keys[i]) for i in range(len(LAYERS))
+    )
+    return eqx.nn.Sequential(
+        [
+            eqx.nn.Dropout(input_dropout),
+            first,
+            eqx.nn.Lambda(jnp.tanh),
+            eqx.nn.Dropout(dropout),
+            second,
+            eqx.nn.Lambda(jnp.tanh),
+            eqx.nn.Dropout(dropout),
+            last,
+        ]
+    )
+
+
+def adam(learning_rate: float, steps: int) -> optax.GradientTransformation:
+    """Rises in a fiftieth of the steps, then falls as a cosine."""
+    rise = max(1, steps // 50)
+    return optax.adam(
+        optax.warmup_cosine_decay_schedule(0.0, learning_rate, rise, steps)
+    )
+
+
+def flat(images: data.Dataset) -> data.Dataset:
+    """With each image as one row."""
+    return images._replace(
+        train_x=images.train_x.reshape(len(images.train_x), -1),
+        test_x=images.test_x.reshape(len(images.test_x), -1),
+    )
+
+
+def alignment(
+    model: Physical,
+    x: Float[Array, "examples pixels"],
+    labels: Array,
+) -> dict[str, float]:
+    """The cosine of each layer's estimated gradient with the exact one, no noise."""
+    quiet = eqx.nn.inference_mode(model)
+    exact = Physical(quiet.layer, estimators.Autodiff())
+
+    @eqx.filter_jit
+    @eqx.filter_grad
+    def slope(model: Physical) -> Array:
+        return objectives.cross_entropy(jax.vmap(model)(x), labels)
+
+    pairs = zip(slope(quiet).layer.layers, slope(exact).layer.layers, strict=True)
+    trained = [pair for pair in pairs if isinstance(pair[0], eqx.nn.Linear)]
+    return {
+        name: cosine_similarity(*pair)
+        for name, pair in zip(LAYERS, trained, strict=True)
+    }
+
+
+def compared(untrained: Physical, trained: Physical, data: Any) -> "Figure":
+    """The alignment of each layer before and after training, on test images."""
+    x = jnp.asarray(np.asarray(data.test_x[:SHOWN]))
+    labels = jnp.asarray(np.asarray(data.test_y[:SHOWN]))
+    return plots.gradient_alignment(
+        {
+            "untrained": alignment(untrained, x, labels),
+            "trained": alignment(trained, x, labels),
+        }
+    )
