@@ -39,6 +39,9 @@ from ._nonlinear_lattice import (
 )
 from ._polariton_network import PolaritonNetwork as PolaritonNetwork
 from ._self_learning import SelfLearningMachine as SelfLearningMachine
-from ._spin_torque import SpinTorqueOscillators as SpinTorqueOscillators
+from ._spin_torque import (
+    SpinTorqueOscillators as SpinTorqueOscillators,
+    synchronization_rule as synchronization_rule,
+)
 from ._spin_torque_reservoir import SpinTorqueReservoir as SpinTorqueReservoir
 from ._xy import xy_energy as xy_energy, xy_torque as xy_torque

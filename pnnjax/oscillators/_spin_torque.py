@@ -2,14 +2,39 @@
 
 from typing import ClassVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Complex, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Complex, Float, PRNGKeyArray
 
 from .._frozen import Frozen
 from .._layer import AbstractLayer, Facts
 from ._auto_oscillator import free_flow, stationary_power
+
+
+def synchronization_rule(
+    frequency: Float[Array, " n"],  # rad/s
+    inputs: Float[Array, "*batch inputs"],  # rad/s
+    locked: Bool[Array, "*batch n inputs"],
+    wanted: Bool[Array, "*batch n inputs"],
+    rate: float | Float[Array, ""],  # dimensionless
+) -> Float[Array, " n"]:
+    r"""The frequencies to give to the oscillators next, from who locked to what.
+
+    $f_i \leftarrow f_i \pm \mu\,(f_k - f_i)$, summed over the examples: towards an
+    input $k$ that the oscillator should have locked to and did not, away from one that
+    it should not have. Nothing but the frequencies is known, and no derivative.
+
+    **Source:** after Romera *et al.*, *Nature* 563, 230 (2018),
+    doi:10.1038/s41586-018-0632-y.
+    """
+    sign = wanted.astype(frequency.dtype) - locked.astype(frequency.dtype)
+    distance = inputs[..., None, :] - jnp.broadcast_to(
+        frequency[:, None], (*inputs.shape[:-1], len(frequency), 1)
+    )
+    moved = jnp.sum((sign * distance).reshape(-1, *locked.shape[-2:]), axis=(0, 2))
+    return frequency + rate * moved
 
 
 class SpinTorqueOscillators(AbstractLayer):
@@ -43,8 +68,8 @@ class SpinTorqueOscillators(AbstractLayer):
     force: float  # rad/s
     noise: float  # 1/s
     step: float  # s
-    settle: int
-    measure: int
+    settle: int = eqx.field(static=True)
+    measure: int = eqx.field(static=True)
     facts: ClassVar[Facts] = Facts()
 
     def __init__(

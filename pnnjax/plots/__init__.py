@@ -12,6 +12,7 @@ from ._feature_maps import feature_maps as feature_maps
 from ._fiber_modes import fiber_modes as fiber_modes
 from ._field import domain_coloring as domain_coloring, field as field
 from ._gradient_alignment import gradient_alignment as gradient_alignment
+from ._label_scores import label_scores as label_scores
 from ._learning_curve import learning_curve as learning_curve
 from ._learning_drift import learning_drift as learning_drift
 from ._mesh import mesh as mesh
@@ -33,6 +34,7 @@ from ._speckle import speckle as speckle
 from ._spectra import spectra as spectra
 from ._spin_raster import spin_raster as spin_raster
 from ._stack import stack as stack
+from ._synchronization_map import synchronization_map as synchronization_map
 from ._two_runs import two_runs as two_runs
 from ._wave_movie import wave_movie as wave_movie
 from ._wave_speed import wave_speed as wave_speed
