@@ -296,6 +296,16 @@ LAYERS = {
         ),
         jax.random.normal(key, (3, 2, 2)),
     ),
+    "delay-reservoir": lambda key: (
+        pnn.oscillators.DelayReservoir(
+            pnn.oscillators.IkedaNode(0.9),
+            pnn.oscillators.uniform_mask(3, 2, key=key),
+            delay=1e-6,
+            response=pnn.oscillators.LowPass(0.3e-6),
+            train_mask=True,
+        ),
+        jax.random.normal(key, (3, 4, 2)),
+    ),
     "polaritons": lambda key: (
         pnn.oscillators.PolaritonNetwork(
             2, key=key, splitting=pnn.integrators.Splitting(1.0, 4)

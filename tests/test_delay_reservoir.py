@@ -36,9 +36,18 @@ def loop(node, nodes=4, inputs=1, **settings):
     return DelayReservoir(node, mask, **{"delay": DELAY, **settings})
 
 
+def weights(reservoir):
+    (mask,) = jax.tree.leaves(reservoir.mask)
+    return np.asarray(mask)
+
+
+def root(function, low, high):
+    return float(np.asarray(scipy.optimize.brentq(function, low, high)))
+
+
 def fine(reservoir, x, parts):
     """The delay equation by Heun's method, with so many steps to a node spacing."""
-    node, mask = reservoir.node, np.asarray(reservoir.mask.value)
+    node, mask = reservoir.node, weights(reservoir)
     (mode,) = reservoir.response.modes()
     lag = (reservoir.nodes + reservoir.offset) * parts
     h = reservoir.spacing / parts / mode.time
@@ -104,7 +113,7 @@ def test_a_fast_node_is_the_published_map():
     node, k = SineNode(0.9, 0.6, 0.3), 2
     reservoir = loop(node, nodes=5, inputs=2, offset=k)
     x = np.random.default_rng(2).normal(size=(7, 2))
-    drive, states = x @ np.asarray(reservoir.mask.value).T, np.zeros((9, 5))
+    drive, states = x @ weights(reservoir).T, np.zeros((9, 5))
     for n, i in np.ndindex(7, 5):
         past = states[n + 1, i - k] if i >= k else states[n, 5 + i - k]
         states[n + 2, i] = math.sin(0.9 * past + 0.6 * drive[n, i] + 0.3)
@@ -145,12 +154,10 @@ def test_a_fast_ikeda_loop_begins_to_alternate_where_the_slope_is_minus_one():
     phase = 1.0
 
     def slope(gain):
-        rest = scipy.optimize.brentq(
-            lambda x: gain * math.sin(x + phase) ** 2 - x, 0, gain
-        )
+        rest = root(lambda x: gain * math.sin(x + phase) ** 2 - x, 0, gain)
         return gain * math.sin(2 * (rest + phase))
 
-    threshold = scipy.optimize.brentq(lambda gain: slope(gain) + 1, 0.5, 1.5)
+    threshold = root(lambda gain: slope(gain) + 1, 0.5, 1.5)
     for share in (0.97, 1.03):
         node = IkedaNode(jnp.asarray(share * threshold), bias=phase)
         states = respond(loop(node, 2, offset=0), jnp.zeros((600, 1)))
@@ -162,7 +169,7 @@ def test_a_fast_ikeda_loop_begins_to_alternate_where_the_slope_is_minus_one():
 def test_a_slow_loop_oscillates_beyond_its_hopf_threshold():
     """At the slope -s, 1 + i w tau = -s exp(-i w T) has a root on the axis."""
     tau = DELAY / 4
-    w = scipy.optimize.brentq(
+    w = root(
         lambda w: math.tan(w * DELAY) + w * tau,
         0.501 * math.pi / DELAY,
         math.pi / DELAY,

@@ -71,7 +71,7 @@ def cochleagram(
     columns = []
     for frequency in erb_spaced(low, high, channels):
         heard = lfilter(*gammatone(frequency, "iir", fs=rate), sound)
-        envelope = sosfilt(smooth, np.maximum(heard, 0))
+        envelope = np.asarray(sosfilt(smooth, np.maximum(heard, 0)))
         columns.append(envelope[..., samples // 2 :: samples])
     whole = sound.shape[-1] // samples
     envelopes = np.maximum(np.stack(columns, axis=-1)[..., :whole, :], 0)

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 def cochleagram(
     loudness: Float[AnyArray, "frames channels"],
-    frequencies: Float[AnyArray, " channels"],  # Hz
+    frequencies: Float[AnyArray, " _"],  # Hz
     frame: float,  # s
     *,
-    states: Float[AnyArray, "frames nodes"],
-    scores: Float[AnyArray, "frames classes"],
+    states: Float[AnyArray, "_ nodes"],
+    scores: Float[AnyArray, "_ classes"],
     names: Sequence[str],
     title: str = "",
 ) -> "Figure":

@@ -107,7 +107,10 @@ class SpokenDigitsDelay(AbstractStudy):
             name: Readout.ridge(states[train], _one_hot(digits)[train], self.strength)
             for name, states in found.items()
         }
-        scores = {name: np.asarray(readouts[name](found[name])) for name in found}
+        scores = {
+            name: np.asarray(readouts[name](jnp.asarray(states)))
+            for name, states in found.items()
+        }
         right = {name: s.argmax(1) == digits.y for name, s in scores.items()}
         own = "delay reservoir"
         model = DelayClassifier(reservoir, readouts[own])
