@@ -81,8 +81,8 @@ def receivers(
 ) -> list[Any]:
     """Signals to whose shapes errors are sent: `x`, then one of each hidden block.
 
-    Arrays, or their shapes. It is the block's output; with a `slope`, which needs no activation, what the
-    trained layer makes.
+    Arrays, or their shapes. A block's is its output; with a `slope`, which needs no
+    activation, what its trained layer makes.
     """
     hidden = [
         this.response if slope is not None and block.after else following.x

@@ -30,7 +30,7 @@ class MnistOpticalDFA(AbstractExperiment):
     input_dropout: float = setting(0.1, "of the pixels", low=0, high=0.9)
     dropout: float = setting(0.25, "of the hidden units", low=0, high=0.9)
     threshold: float = setting(
-        0.1, "below which an error is 0 (of the largest)", low=0, high=0.99
+        0.25, "below which an error is 0 (of the largest)", low=0, high=0.99
     )
     power: float = setting(1e-6, "of the light of one class (W)", low=1e-15)
     bandwidth: float = setting(1e9, "of the receiver (Hz)", low=0)
@@ -45,6 +45,9 @@ class MnistOpticalDFA(AbstractExperiment):
     figure: ClassVar[str] = "test accuracy"
     published: ClassVar[float | None] = None
     duration: ClassVar[float] = 200.0
+    further_pictures: ClassVar[Mapping[str, Callable[[Any, Any], Any]]] = {
+        "speckle": lambda model, data: shown_error(model),
+    }
 
     def data(self) -> data.Dataset:
         return flat(data.mnist())
@@ -75,10 +78,6 @@ class MnistOpticalDFA(AbstractExperiment):
 
     def picture(self, model: Any, data: Any) -> "Figure":
         return compared(self.model(key=jax.random.key(0)), model, data)
-
-    further_pictures: ClassVar[Mapping[str, Callable[[Any, Any], "Figure"]]] = {
-        "speckle": lambda model, data: shown_error(model),
-    }
 
 
 def shown_error(model: Physical) -> "Figure":
