@@ -95,13 +95,11 @@ class EchoStateNetwork(AbstractLayer):
         **Raises:** `ValueError` naming the setting that is out of its range.
         """
         _check(inputs, units, degree, leak, spectral_radius, noise)
-        keys = jax.random.split(key, 3)
         self.offsets = ring_offsets(units, min(degree, units))
-        weights = jax.random.normal(keys[0], (len(self.offsets), units))
-        scale = spectral_radius / _radius(weights, self.offsets)
-        self.recurrent = Frozen(scale * weights)
-        self.into = Frozen(input_scaling * _uniform(keys[1], (inputs, units)))
-        self.bias = Frozen(bias * _uniform(keys[2], (units,)))
+        weights, into, shift = _drawn(key, inputs, units, self.offsets)
+        self.recurrent = Frozen(spectral_radius * weights)
+        self.into = Frozen(input_scaling * into)
+        self.bias = Frozen(bias * shift)
         self.leak = leak
         self.noise = noise
 
@@ -165,16 +163,21 @@ class EchoStateNetwork(AbstractLayer):
 
         **Raises:** `ValueError` if `x` has another number of inputs.
         """
-        drive = self._drive(x, key)
-        weights = self.recurrent.value.astype(x.dtype)
-
-        def step(state, push):
-            heard = ring_product(weights, self.offsets, state)
-            state = (1 - self.leak) * state + self.leak * jnp.tanh(heard + push)
-            return state, state
-
-        state, states = jax.lax.scan(step, state, jnp.moveaxis(drive, -2, 0))
-        return jnp.moveaxis(states, 0, -2), state
+        into = self.into.value.astype(x.dtype)
+        if x.shape[-1] != into.shape[0]:
+            raise ValueError(
+                f"The network has {into.shape[0]} inputs, but `x` has {x.shape[-1]}: "
+                f"its shape is {x.shape}, of which the last two are time and inputs."
+            )
+        return _evolution(self.offsets)(
+            self.recurrent.value.astype(x.dtype),
+            into,
+            self.bias.value.astype(x.dtype),
+            jnp.asarray(self.leak, x.dtype),
+            state,
+            x,
+            self._shaken(x, key),
+        )
 
     def forgetting(
         self, x: Float[Array, "*batch time inputs"], *, key: PRNGKeyArray
@@ -197,19 +200,12 @@ class EchoStateNetwork(AbstractLayer):
         identity = jnp.eye(weights.shape[-1], dtype=weights.dtype)
         return ring_product(weights, self.offsets, identity).T
 
-    def _drive(self, x, key):
-        into = self.into.value.astype(x.dtype)
-        if x.shape[-1] != into.shape[0]:
-            raise ValueError(
-                f"The network has {into.shape[0]} inputs, but `x` has {x.shape[-1]}: "
-                f"its shape is {x.shape}, of which the last two are time and inputs."
-            )
-        bias = self.bias.value.astype(x.dtype)
-        drive = x @ into
-        drive = drive + jnp.broadcast_to(bias, drive.shape)
+    def _shaken(self, x, key):
+        """The noise at each unit and time, if there is any."""
         if key is None or self.noise == 0:
-            return drive
-        return drive + self.noise * jax.random.normal(key, drive.shape, x.dtype)
+            return None
+        shape = (*x.shape[:-1], self.bias.value.shape[-1])
+        return self.noise * jax.random.normal(key, shape, x.dtype)
 
 
 def ring_offsets(units: int, degree: int) -> tuple[int, ...]:
@@ -222,6 +218,66 @@ def ring_offsets(units: int, degree: int) -> tuple[int, ...]:
     return tuple(sorted(order[:degree]))
 
 
+@functools.cache
+def _evolution(offsets):
+    """The states of a network with these offsets, and the last of them.
+
+    Many networks under `vmap` take turns on a CPU: all weights of one stay in its
+    cache. Derivatives are those of the plain loop.
+    """
+
+    def evolve(weights, into, bias, leak, state, x, noise):
+        def step(state, now):
+            value, shaken = now
+            push = value @ into
+            push = push + jnp.broadcast_to(bias, push.shape)
+            push = push if shaken is None else push + shaken
+            moved = jnp.tanh(ring_product(weights, offsets, state) + push)
+            state = (1 - leak) * state + leak * moved
+            return state, state
+
+        now = jax.tree.map(lambda signal: jnp.moveaxis(signal, -2, 0), (x, noise))
+        state, states = jax.lax.scan(step, state, now)
+        return jnp.moveaxis(states, 0, -2), state
+
+    in_turn = jax.custom_batching.custom_vmap(evolve)
+
+    @in_turn.def_vmap
+    def _(size, batched, *operands):
+        axes = jax.tree.map(lambda b: 0 if b else None, batched)
+        at_once = jax.vmap(evolve, in_axes=tuple(axes), axis_size=size)
+        many, apart = any(batched[:3]), (True, True)
+        if not many:
+            return at_once(*operands), apart
+        flat, kind = jax.tree.flatten(operands)
+        marks = jax.tree.leaves(batched)
+
+        def one(own):
+            own = iter(own)
+            both = [next(own) if m else a for a, m in zip(flat, marks, strict=True)]
+            return in_turn(*jax.tree.unflatten(kind, both))
+
+        def by_turns(*_):
+            return jax.lax.map(one, [a for a, m in zip(flat, marks, strict=True) if m])
+
+        found = jax.lax.platform_dependent(*operands, cpu=by_turns, default=at_once)
+        return found, apart
+
+    derived = jax.custom_jvp(lambda *operands: in_turn(*operands))
+    derived.defjvp(lambda primals, tangents: jax.jvp(evolve, primals, tangents))
+    return derived
+
+
+# One compiled program: a dozen small ones take seconds.
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def _drawn(key, inputs, units, offsets):
+    """Couplings of spectral radius 1; input weights and biases from -1 to 1."""
+    own, others = jax.random.split(key)
+    weights = jax.random.normal(own, (len(offsets), units))
+    uniform = jax.random.uniform(others, (inputs + 1, units), minval=-1.0)
+    return weights / _radius(weights, offsets), uniform[:-1], uniform[-1]
+
+
 @functools.partial(jax.jit, static_argnums=1)
 def _radius(weights, offsets):
     units = weights.shape[-1]
@@ -232,13 +288,10 @@ def _radius(weights, offsets):
         growth = jnp.linalg.norm(longer)
         return longer / growth, jnp.log(growth)
 
-    start = jax.random.normal(jax.random.key(0), (4, units), weights.dtype)
-    vectors, _ = jax.lax.scan(grow, start, length=steps)
-    return jnp.exp(jnp.mean(jax.lax.scan(grow, vectors, length=steps)[1]))
-
-
-def _uniform(key, shape):
-    return jax.random.uniform(key, shape, minval=-1.0)
+    start = np.random.default_rng(units).standard_normal((4, units))
+    start = jnp.asarray(start, weights.dtype)
+    growths = jax.lax.scan(grow, start, length=2 * steps)[1]
+    return jnp.exp(jnp.mean(growths[steps:]))
 
 
 def _check(inputs, units, degree, leak, radius, noise):

@@ -30,6 +30,8 @@ def prediction(
 ) -> "Figure":
     """A series with its predictions, how far these are off, and the states they read.
 
+    Each unit is drawn about its mean, in its standard deviations.
+
     **Raises:** `ValueError` without predictions, or if the lengths differ.
     """
     target = checked(target, "target", 1)
@@ -134,8 +136,8 @@ def memory_curves(
 
 
 def _raster(ax: Any, states: np.ndarray) -> None:
-    reach = np.abs(states).max()
-    image = ax.imshow(
-        states.T, "RdBu_r", vmin=-reach, vmax=reach, aspect="auto", origin="lower"
-    )
-    colorbar(image, ax, "State")
+    moved = states - states.mean(0)
+    spread = moved.std(0)
+    moved = moved / np.where(spread > 0, spread, 1)
+    image = ax.imshow(moved.T, "RdBu_r", vmin=-3, vmax=3, aspect="auto", origin="lower")
+    colorbar(image, ax, r"State ($\sigma$)")
