@@ -10,16 +10,17 @@ from helpers import ESTIMATORS, LAYERS, Matrix, Tanh, field, outcome, pairs
 
 import pnnjax as pnn
 
-# What the first two send back is JAX's own derivative of the layer, the reference
-# itself; perturbations know nothing of the layer; the others are variants of rules that
-# are held on every layer. One layer of each kind is enough for every day; the slow run
-# takes them all.
+# These send back JAX's own derivative of the layer, or know nothing of the layer, or are
+# variants of rules that are held on every layer. One layer of each kind is enough for
+# every day; the slow run takes them all.
 VARIANTS = {
     "autodiff",
     "physics-aware",
     "finite-difference",
     "spsa",
     "multiplexed",
+    "implicit",
+    "coupled",
     "ep-one-sided",
     "ep-random-sign",
     "ep-vector-field",

@@ -94,6 +94,7 @@ def test_spins_alone_follow_their_fields():
     np.testing.assert_array_equal(spins, np.tile(np.sign(field), (6, 1)))
 
 
+@pytest.mark.slow
 def test_sparse_problems_single_precision_and_a_start():
     edges = np.array([[0, 1], [1, 2], [2, 3], [3, 0]])
     problem = IsingProblem.from_edges(4, edges, -np.ones(4, np.float32))

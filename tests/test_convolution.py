@@ -147,7 +147,9 @@ def test_interaction_is_that_of_its_formula(name):
     )
 
 
-@pytest.mark.parametrize("name", ["max", "softmax"])
+@pytest.mark.parametrize(
+    "name", ["max", pytest.param("softmax", marks=pytest.mark.slow)]
+)
 def test_any_leading_axes(name):
     layer = coupling(POOLS[name])
     below, above = states(layer, 2, 3)

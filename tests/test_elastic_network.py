@@ -202,6 +202,7 @@ def test_maxwell_and_betti(getkey):
     assert network.facts.linear and network.facts.holomorphic
 
 
+@pytest.mark.slow
 @each
 def test_derivative_is_that_of_finite_differences(linearized, getkey):
     network, x = truss(linearized, train_rest_lengths=True), loads(getkey(), 2)

@@ -256,7 +256,13 @@ def test_complex_nudges_move_smooth_units_analytically(make):
     np.testing.assert_allclose(pushed, 0.1 + 0.1j, atol=1e-11)
 
 
-@pytest.mark.parametrize("make", [layered, full], ids=["layered", "full"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(layered, id="layered"),
+        pytest.param(full, id="full", marks=pytest.mark.slow),
+    ],
+)
 def test_single_precision_in_and_out(make):
     network = jax.tree.map(
         lambda a: a.astype(jnp.float32) if eqx.is_inexact_array(a) else a,
@@ -270,6 +276,7 @@ def test_single_precision_in_and_out(make):
     np.testing.assert_allclose(jax.vmap(network)(x), network(x), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_differentiating_through_the_relaxation_gives_the_implicit_gradient():
     x = inputs(3)
     network = layered(Tanh(), FixedSteps(200, 200))

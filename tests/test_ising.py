@@ -166,7 +166,13 @@ each_solver = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
 
 
 @each_solver
-@pytest.mark.parametrize("which", (0, 1), ids=("dense", "sparse"))
+@pytest.mark.parametrize(
+    "which",
+    [
+        pytest.param(0, id="dense"),
+        pytest.param(1, id="sparse", marks=pytest.mark.slow),
+    ],
+)
 def test_small_problems_are_solved(solver, which):
     run = eqx.filter_jit(lambda problem, key: solver(problem, key=key, replicas=64))
     edges, _ = as_edges(symmetric(10, density=0.3))

@@ -154,6 +154,7 @@ def test_sampled_contrast_is_the_thermal_one(getkey):
 # Annealing
 
 
+@pytest.mark.slow
 def test_annealing_finds_the_ground_state(getkey):
     m, x = machine(getkey(), (3, 4, 4)), jax.random.normal(getkey(), (32, 3))
     nudge = jax.random.normal(getkey(), (32, 2))
@@ -171,6 +172,7 @@ def test_any_solver_can_take_the_place_of_the_annealer(getkey):
     np.testing.assert_allclose(solve(m.problem(x)).min(), energies(m, x)[0].min())
 
 
+@pytest.mark.slow
 def test_relaxing_never_raises_the_energy(getkey):
     m = machine(getkey(), (3, 8, 8), reads=1, sweeps=2, hot=5.0, cold=5.0)
     x = jax.random.normal(getkey(), (64, 3))

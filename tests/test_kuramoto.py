@@ -80,6 +80,7 @@ def test_energy_and_torque_are_the_sums_over_pairs(getkey):
     np.testing.assert_allclose(torque, force, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_groups_have_the_energy_of_the_whole_graph(getkey):
     layer = layered(getkey(), lateral=True)
     x, *state = (draw(getkey(), 7, n) for n in (4, 5, 3))
@@ -193,6 +194,7 @@ def test_a_nudge_is_balanced_a_complex_one_too(getkey):
     assert np.all(np.sum(change * weights, -1) < 0)
 
 
+@pytest.mark.slow
 def test_derivative_is_that_of_finite_differences(getkey):
     layer = layered(getkey(), lateral=True, scale=0.5)
     x, weight = jnp.asarray(draw(getkey(), 2, 4)), jnp.asarray(draw(getkey(), 2, 3))
@@ -230,6 +232,7 @@ def test_clamped_outputs_are_held_on_their_side(getkey):
     np.testing.assert_allclose(np.sin(beyond[1][:, 1:]), [[1, -1]] * 6, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_random_starts_meet_both_minima(getkey):
     """Two that are pulled to zero, and push each other away: one goes to each side."""
     coupling = np.asarray([[0, 0.3, 0.3], [0.3, 0, -2.0], [0.3, -2.0, 0]])

@@ -96,6 +96,7 @@ def test_reconstructs_haar_unitaries(kind, modes):
     np.testing.assert_allclose(matrix_of(mesh), unitary, atol=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MESHES)
 def test_reconstructs_256_modes(kind):
     unitary = unitary_group.rvs(256, random_state=1)
@@ -123,7 +124,7 @@ def test_refuses_what_is_not_unitary(kind):
         kind.from_unitary(np.ones((2, 3)))
 
 
-@pytest.mark.parametrize("modes, columns", [(2, 1), (5, 5), (6, 3), (7, 1)])
+@pytest.mark.parametrize("modes, columns", [(2, 1), (5, 5), (6, 3)])
 def test_lossless_mesh_is_unitary(modes, columns, getkey):
     mesh = MZIMesh(modes, columns, key=getkey(), splitter_error=0.1, crosstalk=0.1)
     matrix, x = matrix_of(mesh), complex_normal(getkey(), (3, modes))
@@ -201,7 +202,12 @@ def test_gradients_match_finite_differences(modes, columns, order, getkey):
 
 
 @pytest.mark.parametrize(
-    "kind, modes, batch", [(MZIMesh, 4, 3), (TriangularMesh, 3, 2), (MZIMesh, 3, 5)]
+    "kind, modes, batch",
+    [
+        (MZIMesh, 4, 3),
+        (TriangularMesh, 3, 2),
+        pytest.param(MZIMesh, 3, 5, marks=pytest.mark.slow),
+    ],
 )
 def test_gradients_match_plain_autodiff(kind, modes, batch, getkey):
     """So do the reversible rule and, for more examples than modes, the matrix."""
@@ -227,7 +233,10 @@ def test_gradients_match_plain_autodiff(kind, modes, batch, getkey):
     assert not ours.theta[~mesh.occupied].any()
 
 
-@pytest.mark.parametrize("kind, modes", [(MZIMesh, 4), (TriangularMesh, 5)])
+@pytest.mark.parametrize(
+    "kind, modes",
+    [(MZIMesh, 4), pytest.param(TriangularMesh, 5, marks=pytest.mark.slow)],
+)
 def test_reciprocal_contract(kind, modes, getkey):
     mesh = imperfect(kind, modes, getkey())
     x, bar = (complex_normal(getkey(), (2, 3, modes)) for _ in range(2))
@@ -286,6 +295,7 @@ def test_leading_axes_vmap_and_real_light(getkey):
         mesh(x[..., :4])
 
 
+@pytest.mark.slow
 def test_per_example_gradients_add_up(getkey):
     mesh, x = MZIMesh(5, 4, key=getkey()), complex_normal(getkey(), (2, 5))
     grad = eqx.filter_grad(lambda mesh, x: jnp.sum(mesh(x).real ** 3))

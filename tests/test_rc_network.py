@@ -60,6 +60,7 @@ def test_stored_energy_only_falls_once_the_sources_are_off(getkey):
     assert jnp.all(jnp.diff(energy) < 0)
 
 
+@pytest.mark.slow
 def test_a_held_current_settles_to_the_voltages_of_the_resistors_alone():
     layer = chain(leak=True)
     held = jnp.broadcast_to(jnp.asarray([1.0, 0.5]), (4000, 2))

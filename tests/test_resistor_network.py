@@ -207,6 +207,7 @@ def test_resistor_and_junction_in_closed_form(resistance):
     np.testing.assert_allclose(y[:, 0], expected, rtol=1e-9, atol=1e-15)
 
 
+@pytest.mark.slow
 def test_clamp_by_ideal_diodes():
     offset = 0.7
     diodes = [IdealDiode(1, 2, offset), IdealDiode(2, 1, offset)]
@@ -530,6 +531,7 @@ def test_centered_contrast_is_exact_where_the_circuit_is_linear(getkey):
     )
 
 
+@pytest.mark.slow
 def test_coupled_learning_follows_the_gradient_for_one_output_only(getkey):
     x, rule = jax.random.normal(getkey(), (1, 2)), pnn.estimators.CoupledLearning(1e-5)
     for outputs, low, high in (([3], 1 - 1e-7, 1.1), ([3, 4, 5], 0.1, 0.999)):

@@ -131,6 +131,7 @@ def test_coupling_splits_a_resonance_in_two():
     )
 
 
+@pytest.mark.slow
 def test_modes_decay_and_settle_into_the_scattered_field(getkey):
     layer = network(getkey(), "through all")
     x = jnp.asarray(draw(getkey(), 2, 3))

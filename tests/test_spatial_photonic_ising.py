@@ -79,6 +79,7 @@ def test_a_mattis_magnet_is_one_image():
     np.testing.assert_allclose(shown, np.abs(xi) / np.abs(xi).max(), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_problem_of_rank_two_is_two_images():
     rng = np.random.default_rng(2)
     factors = rng.normal(size=(2, 16))
@@ -165,6 +166,7 @@ def test_ground_states_of_spin_glasses(noisy):
         assert best == pytest.approx(exact, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_light_that_is_too_weak_finds_nothing():
     # 16 electrons at best, of 6 in read noise.
     weak = camera(exposure=1e-8)

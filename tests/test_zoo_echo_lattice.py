@@ -52,6 +52,7 @@ def test_only_the_hamiltonian_of_128_sites_is_trained():
     assert jax.eval_shape(jax.vmap(model), x).shape == (5, CLASSES)
 
 
+@pytest.mark.slow
 def test_an_echo_is_the_mirror_image_but_for_the_error_signal():
     with jax.enable_x64(False):
         lattice, x, labels, error = chain()
@@ -66,6 +67,7 @@ def test_an_echo_is_the_mirror_image_but_for_the_error_signal():
         pnn.plots.echo_course(forward[:, 0], kicked[1:, 0], 3.0)
 
 
+@pytest.mark.slow
 def test_loss_turns_the_echo_away_from_the_gradient():
     with jax.enable_x64(False):
         lattice, x, labels, error = chain()

@@ -121,6 +121,7 @@ def test_the_paper_network_makes_a_small_step(paper):
     assert any(np.any(g != 0) for g in jax.tree.leaves(parts(grads)[-1]))
 
 
+@pytest.mark.slow
 def test_momentum_gives_each_coupling_its_rate(paper):
     with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"):
         model = eqx.tree_at(lambda e: e.channels, paper, 1).model(key=jax.random.key(0))

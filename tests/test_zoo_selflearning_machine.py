@@ -72,6 +72,7 @@ def test_without_an_error_signal_everything_returns():
     np.testing.assert_allclose(end.momenta.coupling, 0, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_loss_spoils_one_echo_at_once_and_two_of_both_signs_slowly():
     """What one forward run does, a weaker echo can't undo; two echoes compare."""
     errors = [drift_error(1e-3, 1e12, 0.05, c) for c in (False, True)]

@@ -113,6 +113,7 @@ def test_paper_has_the_plate_of_the_papers_code():
     assert plate.probes == ((35, 99), (70, 99), (105, 99))
 
 
+@pytest.mark.slow
 def test_frames_are_the_field_at_their_times(run):
     model = run.model[0]
     with jax.enable_x64(False):
