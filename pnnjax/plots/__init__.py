@@ -24,6 +24,7 @@ from ._pulse_evolution import pulse_evolution as pulse_evolution
 from ._recall import capacity as capacity, recall as recall
 from ._reflection_spectrum import reflection_spectrum as reflection_spectrum
 from ._robustness import robustness as robustness
+from ._runs_to_accuracy import runs_to_accuracy as runs_to_accuracy
 from ._scattering_map import scattering_map as scattering_map
 from ._series import (
     free_run as free_run,
