@@ -338,6 +338,10 @@ LAYERS = {
     ),
     "wave": lambda key: (wave_plate(), jax.random.normal(key, (3, 8))),
     "resistors": lambda key: (resistors(), jax.random.normal(key, (3, 2))),
+    "echo-state": lambda key: (
+        pnn.oscillators.EchoStateNetwork(2, 5, key=key, leak=0.7, bias=0.2, degree=2),
+        jax.random.normal(key, (3, 4, 2)),
+    ),
     "rc": lambda key: (
         pnn.circuits.RCNetwork(
             [(0, 1), (1, 2), (2, None)],

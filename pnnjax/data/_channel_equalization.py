@@ -38,6 +38,6 @@ def channel_equalization(
     return Series(received[:, None], sent[first : first + length, None])
 
 
-def distorted(signal: Float[np.ndarray, " time"]) -> Float[np.ndarray, " time"]:
+def distorted(signal: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     """An amplifier's answer: $q + 0.036 q^2 - 0.011 q^3$."""
     return signal + 0.036 * signal**2 - 0.011 * signal**3

@@ -49,7 +49,9 @@ def mackey_glass(
         x, past, later = xs[-1], xs[i], xs[i + 1]
         first = slope(x, past)
         slopes.append(first)
-        middle = (past + later) / 2 + h / 8 * (slopes[i] - slopes[i + 1])
+        # The slope jumps where the constant past ends.
+        ahead = slopes[i + 1] if i + 1 != behind else 0.0
+        middle = (past + later) / 2 + h / 8 * (slopes[i] - ahead)
         second = slope(x + h / 2 * first, middle)
         third = slope(x + h / 2 * second, middle)
         fourth = slope(x + h * third, later)

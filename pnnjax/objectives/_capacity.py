@@ -34,7 +34,7 @@ class Capacities(NamedTuple):
 
 
 def memory_curve(
-    states: Float[Array, "time units"], inputs: Float[Array, " time"], delays: int
+    states: Float[Array, "time units"], inputs: Float[Array, " steps"], delays: int
 ) -> Float[Array, " delays"]:
     r"""How much of the input of 0, 1, ... steps ago a linear readout recovers.
 
@@ -56,7 +56,7 @@ def memory_curve(
 
 
 def memory_capacity(
-    states: Float[Array, "time units"], inputs: Float[Array, " time"], delays: int
+    states: Float[Array, "time units"], inputs: Float[Array, " steps"], delays: int
 ) -> Float[Array, ""]:
     """The sum of the `memory_curve`: at most the number of independent states.
 
@@ -67,7 +67,7 @@ def memory_capacity(
 
 def information_processing_capacity(
     states: Float[Array, "time units"],
-    inputs: Float[Array, " time"],
+    inputs: Float[Array, " steps"],
     delays: Sequence[int],
 ) -> Capacities:
     r"""How well products of Legendre polynomials of past inputs can be read out.
@@ -128,11 +128,11 @@ def _capacities(states, targets, product=None):
 
 def _basis(states):
     """Orthonormal signals that span the states, zeros for those that add none."""
-    centered = states - jnp.mean(states, axis=0)
+    centered = states - jnp.mean(states, axis=0, keepdims=True)
     signals, sizes, _ = jnp.linalg.svd(centered, full_matrices=False)
     least = jnp.finfo(states.dtype).eps * states.shape[0] * sizes[0]
     counts = (sizes > least).astype(states.dtype)
-    return signals * counts, jnp.sum(counts)
+    return signals * counts[None], jnp.sum(counts)
 
 
 def _threshold(units, samples):

@@ -8,7 +8,7 @@ from ._labels import check_real
 
 
 def nmse(
-    y: Float[Array, "*batch outputs"], target: Float[Array, "*batch outputs"]
+    y: Float[Array, "*batch outputs"], target: Float[Array, "..."]
 ) -> Float[Array, ""]:
     r"""Normalized mean squared error $\langle(y - t)^2\rangle / \operatorname{var} t$.
 
@@ -29,7 +29,7 @@ def nmse(
 
 
 def nrmse(
-    y: Float[Array, "*batch outputs"], target: Float[Array, "*batch outputs"]
+    y: Float[Array, "*batch outputs"], target: Float[Array, "..."]
 ) -> Float[Array, ""]:
     """The root of `nmse`: the error in standard deviations of the target."""
     return jnp.sqrt(nmse(y, target))

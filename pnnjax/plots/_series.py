@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 def prediction(
     target: Float[AnyArray, " time"],
-    predictions: Mapping[str, Float[AnyArray, " time"]],
+    predictions: Mapping[str, Float[AnyArray, " _"]],
     *,
-    states: Float[AnyArray, "time units"],
+    states: Float[AnyArray, "_ units"],
     label: str = "Output",
 ) -> "Figure":
     """A series with its predictions, how far these are off, and the states they read.
@@ -65,7 +65,7 @@ def prediction(
 
 def free_run(
     target: Float[AnyArray, " time"],
-    free: Float[AnyArray, " time"],
+    free: Float[AnyArray, " _"],
     *,
     delay: int,
 ) -> "Figure":
@@ -110,7 +110,7 @@ def free_run(
 
 
 def memory_curves(
-    curves: Mapping[str, Float[AnyArray, " delays"]],
+    curves: Mapping[str, Float[AnyArray, " _"]],
 ) -> "Figure":
     """How much of each past input can be read out; in the legend, the sums.
 

@@ -149,6 +149,6 @@ def free_run(
 
 
 def _picture(
-    target: Float[np.ndarray, " time"], free: Float[np.ndarray, " time"]
+    target: Float[np.ndarray, " time"], free: Float[np.ndarray, " steps"]
 ) -> "Figure":
     return plots.free_run(target[: len(free)], free, delay=DELAY)
