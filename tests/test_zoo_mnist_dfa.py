@@ -14,7 +14,6 @@ from pnnjax.zoo._mnist_dfa import (
     LAYERS,
     PIXELS,
     MnistDFA,
-    alignment,
     compared,
 )
 from pnnjax.zoo._mnist_optical_dfa import MnistOpticalDFA, shown_error
@@ -66,14 +65,16 @@ def test_optical_feedback_learns_and_is_drawn(tmp_path):
         experiment = MnistOpticalDFA(**SMALL)
         data, result = trained(experiment)
         assert result.history.final()["accuracy"] > 0.9
-        x, y = jnp.asarray(data.test_x), jnp.asarray(data.test_y)
-        cosines = alignment(result.model, x, y)
         fig = experiment.picture(result.model, data)
         speckle = shown_error(result.model)
-    assert tuple(cosines) == LAYERS
-    assert cosines["last"] == pytest.approx(1, abs=1e-5)
-    bars = fig.axes[0].patches
+    bars = np.asarray([bar.get_height() for bar in fig.axes[0].patches])
     assert len(bars) == 2 * len(LAYERS)
+    # Only the last layer's gradient is exact, from the start and to the end.
+    for cosines in (bars[: len(LAYERS)], bars[len(LAYERS) :]):
+        assert cosines[-1] == pytest.approx(1, abs=1e-5)
+        assert np.abs(cosines[:-1]).max() < 0.9
+    labels = [tick.get_text() for tick in fig.axes[0].get_xticklabels()]
+    assert tuple(labels) == LAYERS
     fig.savefig(tmp_path / "physics.png")
     speckle.savefig(tmp_path / "speckle.png")
     # Differences of complex Gaussian elements, and noise, are such numbers too.

@@ -140,15 +140,7 @@ def alignment(
     labels: Array,
 ) -> dict[str, float]:
     """The cosine of each layer's estimated gradient with the exact one, no noise."""
-    quiet = eqx.nn.inference_mode(model)
-    exact = Physical(quiet.layer, estimators.Autodiff())
-
-    @eqx.filter_jit
-    @eqx.filter_grad
-    def slope(model: Physical) -> Array:
-        return objectives.cross_entropy(jax.vmap(model)(x), labels)
-
-    pairs = zip(slope(quiet).layer.layers, slope(exact).layer.layers, strict=True)
+    pairs = zip(*_slopes(eqx.nn.inference_mode(model), x, labels), strict=True)
     trained = [pair for pair in pairs if isinstance(pair[0], eqx.nn.Linear)]
     return {
         name: cosine_similarity(*pair)
@@ -166,3 +158,14 @@ def compared(untrained: Physical, trained: Physical, data: Any) -> "Figure":
             "trained": alignment(trained, x, labels),
         }
     )
+
+
+@eqx.filter_jit
+def _slopes(model: Physical, x: Array, labels: Array) -> list[Any]:
+    """The layers' gradients, by the model's rule and by backpropagation."""
+
+    def loss(model: Physical) -> Array:
+        return objectives.cross_entropy(jax.vmap(model)(x), labels)
+
+    exact = Physical(model.layer, estimators.Autodiff())
+    return [eqx.filter_grad(loss)(m).layer.layers for m in (model, exact)]
