@@ -56,7 +56,7 @@ class RunsToAccuracy(AbstractStudy):
     methods: str = setting("all", "names of methods, by commas; or `all`")
     size: int = setting(5, "low frequencies on a side; its square is the modes", low=4)
     columns: int = setting(16, "of each mesh", low=1)
-    error: float = setting(0.2, "hidden errors of the phases (rad)", low=0)
+    error: float = setting(0.1, "hidden errors of the phases (rad)", low=0)
     splitter_error: float = setting(0.02, "of the splitters' angles (rad)", low=0)
     noise: float = setting(0.001, "of each reading, in units of the laser", low=0)
     examples: int = setting(1437, "training images, at most", low=256)

@@ -1,0 +1,51 @@
+"""A noisy chip and CMA-ES: what is counted, and what is learned."""
+
+import csv
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pnnjax import zoo
+from pnnjax.zoo._mesh_cmaes import MeshCMAES, NoisyDetectors
+
+
+def test_detectors_are_as_noisy_as_they_say_and_only_with_a_key():
+    detectors = NoisyDetectors(0.05, 2.0)
+    field = jnp.ones((4000, 4), jnp.complex64)
+    np.testing.assert_array_equal(detectors(field), 2 * np.ones((4000, 2)))
+    noisy = detectors(field, key=jax.random.key(0))
+    np.testing.assert_allclose(jnp.std(noisy, axis=0), 0.1, rtol=0.05)
+    np.testing.assert_allclose(jnp.mean(noisy, axis=0), 2.0, atol=0.005)
+
+
+def test_the_chip_is_not_what_it_is_set_to():
+    x = jnp.asarray(MeshCMAES().data().test_x[:3])
+    key = jax.random.key(0)
+    faulty = MeshCMAES().chip(key=key)
+    ideal = MeshCMAES(error=0.0, splitter_error=0.0).chip(key=key)
+    set_to = [
+        eqx.filter(chip.layers[0].layer.theta, eqx.is_array) for chip in (faulty, ideal)
+    ]
+    np.testing.assert_array_equal(*set_to)
+    fields = [chip.layers[0](x) for chip in (faulty, ideal)]
+    assert jnp.abs(fields[0] - fields[1]).max() > 0.1 * jnp.abs(fields[1]).max()
+
+
+def test_a_short_run_counts_its_physical_runs(tmp_path):
+    experiment = MeshCMAES(epochs=3, population=4, batch_size=50, samples=100)
+    out = zoo.run(experiment, out=tmp_path / "run", progress=False)
+    with open(tmp_path / "run" / "metrics.csv") as file:
+        rows = list(csv.DictReader(file))
+    # 80 points to train with: one batch, and one generation, an epoch.
+    assert [int(row["physical_runs"]) for row in rows] == [200, 400, 600]
+    assert 0 <= out.value <= 1
+    assert (tmp_path / "run" / "physics.png").exists()
+
+
+@pytest.mark.slow
+def test_the_noisy_chip_learns_the_moons():
+    values = [zoo.run(MeshCMAES(), seed=s, progress=False).value for s in range(3)]
+    assert np.mean(values) >= 0.95
