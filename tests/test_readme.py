@@ -51,6 +51,16 @@ MOVING = {
     "`KerrNetwork`": "kerr-network",
     "`RCNetwork`": "rc",
 }
+WITHOUT_A_MODEL = {
+    "`eqx.nn.Sequential`": "stack",
+    "other `eqx.nn` modules": "foreign",
+    "`MZIMesh`": "mesh",
+    "`MZIMesh` with crosstalk": "mesh-faulty",
+    "a mesh in `Mismatch`, `Quantize`, …": "mesh-mismatched",
+    "`DiffractiveLayer`": "diffractive",
+    "`VariationalCircuit`": "quantum",
+    "`HopfieldNetwork`, sigmoid": "hopfield",
+}
 FOR_LIGHT = {
     "Autodiff": "autodiff",
     "PhysicsAware": "physics-aware",
@@ -74,6 +84,14 @@ FOR_MOVING = {
     "NonlinearScatteringBackprop": "scattering-nonlinear",
     "SameDeviceAdjoint": "same-device",
 }
+FOR_ANY = {
+    "FiniteDifference": "finite-difference",
+    "SPSA": "spsa",
+    "MultiplexedGradientDescent": "multiplexed",
+    "ParameterShift": "parameter-shift",
+    "FeedbackAlignment": "feedback-alignment",
+    "DirectFeedbackAlignment": "direct-feedback",
+}
 
 
 def cell(layer, estimator) -> str:
@@ -87,6 +105,8 @@ def cell(layer, estimator) -> str:
             return f"cosine ≥ {min_cosine}"
         case _, pnn.Order(p):
             return f"order {p}"
+        case _, pnn.Unbiased():
+            return "unbiased"
     return "**exact**"
 
 
@@ -104,7 +124,12 @@ def table(rows, columns) -> str:
 
 @pytest.mark.parametrize(
     ("rows", "columns"),
-    [(LIGHT, FOR_LIGHT), (SETTLED, FOR_SETTLED), (MOVING, FOR_MOVING)],
+    [
+        (LIGHT, FOR_LIGHT),
+        (SETTLED, FOR_SETTLED),
+        (MOVING, FOR_MOVING),
+        (WITHOUT_A_MODEL, FOR_ANY),
+    ],
 )
 def test_table_of_layers_and_estimators_is_what_physical_does(rows, columns):
     assert table(rows, columns) in README
@@ -118,7 +143,7 @@ def test_tables_name_every_estimator():
         for name in kinds
         if issubclass(getattr(pnn.estimators, name), pnn.AbstractEstimator)
     }
-    assert rules == {*FOR_LIGHT, *FOR_SETTLED, *FOR_MOVING}
+    assert rules == {*FOR_LIGHT, *FOR_SETTLED, *FOR_MOVING, *FOR_ANY}
 
 
 def test_example_is_short_and_runs(capsys):
