@@ -89,6 +89,20 @@ class Readout(AbstractLayer):
     The constructors find it without any derivative of the physics, which may be a
     device. They work under `jit`, and under `vmap` for several systems at once. After
     that it is a layer like others, with parameters that can be trained on.
+
+    Behind any layer that is not trained, it makes an extreme learning machine; here,
+    optical random features, whose kernel is $|x|^2|y|^2 + |x\cdot y^*|^2$ in the limit
+    of many:
+
+        matrix = pnn.optics.gaussian_medium(1000, 64, 1.0, key=key)
+        camera = eqx.nn.Sequential(
+            [pnn.optics.ScatteringMedium(matrix), pnn.optics.Intensity()]
+        )
+        readout = pnn.Readout.ridge(camera(x), targets, strength=0.1)
+        machine = eqx.nn.Sequential([pnn.Frozen(camera), readout])
+
+    **Source:** of that, Huang, Zhu, Siew, *Neurocomputing* 70, 489 (2006),
+    doi:10.1016/j.neucom.2005.12.126; Saade *et al.*, *ICASSP* (2016), arXiv:1510.06664.
     """
 
     weight: Float[Array, "outputs features"]

@@ -166,7 +166,7 @@ class SpinTorqueOscillators(AbstractLayer):
             middle, end = begin + 0.5 * self.step, begin + self.step
             force = kick * jnp.sum(_turning(beats * middle), axis=-1, keepdims=True)
             c = flow(_product(half, _product(half, flow(c)) + force))
-            if key is not None:
+            if key is not None and self.noise:
                 c = c + self._shake(jax.random.fold_in(key, number), c)
             against = jnp.conj(_turning(beats * end))[..., None, :]
             locking = locking + _phasor(c)[..., :, None] * against

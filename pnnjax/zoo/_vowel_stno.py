@@ -32,8 +32,8 @@ B = np.asarray([360.0, 370.0, 380.0])
 """MHz, of the second one, by frontness."""
 PARTNER_A = np.asarray([-1, 0, 1])
 """Which oscillator is to lock to the first microwave; -1 is none."""
-PARTNER_B = np.asarray([-1, 2, 3])
-FOUR = np.asarray([330.0, 340.0, 370.0, 380.0])
+PARTNER_B = np.asarray([2, 3, -1])
+FOUR = np.asarray([330.0, 340.0, 360.0, 370.0])
 """MHz, in the middle of what they should lock to."""
 
 
@@ -60,8 +60,8 @@ class VowelSTNO(AbstractStudy):
     coupling: float = setting(0.2, "of each pair of oscillators (MHz)", low=0)
     noise: float = setting(2e4, "thermal, of each oscillator (1/s)", low=0)
     threshold: float = setting(0.8, "of the locking", low=0, high=1)
-    settle: int = setting(500, "steps of 2 ns before it is measured", low=0)
-    measure: int = setting(1000, "steps of 2 ns for which it is measured", low=1)
+    settle: int = setting(300, "steps of 2 ns before it is measured", low=0)
+    measure: int = setting(600, "steps of 2 ns for which it is measured", low=1)
 
     name: ClassVar[str] = "vowel-stno"
     summary: ClassVar[str] = (
