@@ -161,14 +161,15 @@ def listened(
             return knobs.cost(amplitude * signal(time), None)
         own, reading = jax.random.split(jax.random.fold_in(key, time))
         cost = knobs.cost(amplitude * signal(time), own)
-        return cost + modulation.noise * jax.random.normal(reading, cost.shape, dtype)
+        error = jax.random.normal(reading, cost.shape, cost.dtype)
+        return cost + modulation.noise * error
 
     at_once = modulation.at_once
     costs = lax.map(run, times, batch_size=at_once if at_once > 1 else None)
 
     def add(total: Array, one: tuple) -> tuple[Array, None]:
         cost, time = one
-        return total + cost[:, None] * signal(time), None
+        return total + cost[:, None].astype(dtype) * signal(time), None
 
     total, _ = lax.scan(add, jnp.zeros(shape, dtype), (costs, times))
     return total / amplitude, costs

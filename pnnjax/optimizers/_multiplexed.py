@@ -151,7 +151,7 @@ class Multiplexed(AbstractSearch):
         count = min(self.perturbations, self.integration)
         first, reading, runs = jax.random.split(key, 3)
         resting = knobs.cost(jnp.zeros((1, knobs.number), knobs.dtype), first)
-        resting += self.noise * jax.random.normal(reading, (1,), knobs.dtype)
+        resting += self.noise * jax.random.normal(reading, (1,), resting.dtype)
 
         def change(turn: Array, key: PRNGKeyArray | None) -> Array:
             return knobs.cost(turn, key) - resting

@@ -129,7 +129,7 @@ def knobs_of(loss: Loss, parameters: PyTree[Array], scales: Scales) -> Knobs:
 
     def cost(turn: Array, key: PRNGKeyArray | None) -> Array:
         assert key is not None  # a search always has one
-        return loss(moved(parameters, turn[0], scales), key)[None].astype(zero.dtype)
+        return loss(moved(parameters, turn[0], scales), key)[None]
 
     return Knobs(1, zero.size, zero.dtype, cost)
 

@@ -169,7 +169,7 @@ class FashionMGD(AbstractStudy):
             for name, code in codes.items()
         }
         lines["random, in theory"] = np.sqrt(turns / (turns + count - 1))
-        return plots.gradient_alignment(lines, turns, "Perturbations")
+        return plots.gradient_alignment(lines, turns.astype(float), "Perturbations")
 
     def cosines(
         self,

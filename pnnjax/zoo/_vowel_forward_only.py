@@ -26,11 +26,12 @@ class VowelForwardOnly(AbstractStudy):
     only ever goes forwards; no field inside the chip is read; there is no model.
     """
 
-    epochs: int = setting(1200, "passes over the vowels", low=1)
+    epochs: int = setting(1000, "passes over the vowels", low=1)
     batch_size: int = setting(128, "vowels at each setting of the chip", low=1)
-    samples: int = setting(1, "pairs of settings a step", low=1)
-    rate: float = setting(0.01, "of Adam at first, share of a parameter", low=0)
+    samples: int = setting(3, "pairs of settings a step", low=1)
+    rate: float = setting(0.02, "of Adam at first, share of a parameter", low=0)
     size: float = setting(0.02, "of a perturbation at first, likewise", low=1e-6)
+    decay: float = setting(1.0, "power of the step at which the rate falls", low=0)
     scale: float = setting(20.0, "of the softmax over the detectors' shares", low=0)
     contrast: float = setting(0.3, "of the light, by standard deviation", low=0)
     split: int = setting(0, "seed of which talkers to test with", low=0)
@@ -102,9 +103,10 @@ class VowelForwardOnly(AbstractStudy):
         """Spall's gains, with a tenth of the steps before the rate falls."""
         stability = steps / 10
         return optimizers.spsa(
-            self.rate * (1 + stability) ** 0.602,
+            self.rate * (1 + stability) ** self.decay,
             self.size,
             stability=stability,
+            rate_decay=self.decay,
             samples=self.samples,
             direction=optax.scale_by_adam(),
             scales=estimators.typical_sizes,
