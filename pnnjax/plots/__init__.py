@@ -1,6 +1,7 @@
 """Pictures of physical networks and of how they train."""
 
 from ._beam import beam as beam
+from ._cavity_fields import cavity_fields as cavity_fields
 from ._circuit import circuit as circuit
 from ._cochleagram import cochleagram as cochleagram
 from ._confusion_matrix import confusion_matrix as confusion_matrix
@@ -13,6 +14,7 @@ from ._fiber_modes import fiber_modes as fiber_modes
 from ._field import domain_coloring as domain_coloring, field as field
 from ._gradient_alignment import gradient_alignment as gradient_alignment
 from ._label_scores import label_scores as label_scores
+from ._labeled_fields import labeled_fields as labeled_fields
 from ._learning_curve import learning_curve as learning_curve
 from ._learning_drift import learning_drift as learning_drift
 from ._mesh import mesh as mesh

@@ -52,7 +52,7 @@ def label_scores(
     total = values[:, skip:].sum(1, keepdims=True)
     rows = np.concatenate([values, total], 1)
     with style():
-        fig = figure(1.0 + 1.9 * count, 2.1 + 0.3 * blocks)
+        fig = figure(1.6 + 1.2 * count, 2.0 + 0.3 * blocks)
         ratios = {"height_ratios": [3.2, blocks + 1.0]}
         axes = fig.subplots(2, count, squeeze=False, gridspec_kw=ratios)
         for i, (top, bottom) in enumerate(axes.T):
