@@ -254,3 +254,33 @@ def test_only_the_mask_can_be_trained_and_only_if_asked():
 def test_what_can_not_be_built_is_refused(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+@pytest.mark.slow
+def test_fifty_nodes_make_narma10_as_well_as_published_and_as_a_shift_register():
+    """Paquot et al.: 0.168 +- 0.015. Settings were chosen with other seeds."""
+    start = 200
+    parts = [pnn.data.narma10(3000 + start, seed=seed) for seed in (1, 2)]
+    inputs = [jnp.asarray(4 * part.inputs - 1) for part in parts]
+    targets = [jnp.asarray(part.targets[start:]) for part in parts]
+
+    def error(states_of):
+        train, test = (states_of(u)[start:] for u in inputs)
+        readout = pnn.Readout.ridge(train, targets[0], 1e-8)
+        return float(pnn.objectives.nmse(readout(test), targets[1]))
+
+    def taps(u):
+        return jnp.stack([jnp.roll(u[:, 0], k).at[:k].set(0) for k in range(50)], 1)
+
+    errors = [
+        error(
+            DelayReservoir(
+                SineNode(0.8, 0.1, 0.02),
+                uniform_mask(50, key=jax.random.key(seed)),
+                delay=8.5e-6,
+            )
+        )
+        for seed in range(5)
+    ]
+    assert np.mean(errors) < 0.168
+    assert np.mean(errors) / error(taps) == pytest.approx(1, abs=0.08)

@@ -91,4 +91,7 @@ def _evidence(ax: Any, course: np.ndarray, frame: float, names: Sequence[str]) -
         ax.plot(time, course[:, place], color=color, label=names[place])
     ax.legend(loc="upper left", ncols=2, title="Taken for, and next")
     ax.set(xlabel="Time (s)", ylabel="Score so far")
+    settled = course[len(course) // 3 :]  # the first few frames tell little
+    margin = 0.4 * (np.ptp(settled) or 1.0)
+    ax.set_ylim(settled.min() - margin, settled.max() + 1.5 * margin)
     ax.grid(True)
