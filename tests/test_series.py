@@ -49,8 +49,8 @@ def test_mackey_glass_rests_at_one_and_oscillates_beyond_its_bifurcation():
     np.testing.assert_array_equal(data.mackey_glass(50, start=1.0), 1.0)
     critical = np.arccos(-0.25) / np.sqrt(0.15)
     assert critical == pytest.approx(4.708, abs=1e-3)
-    below = data.mackey_glass(1000, delay=4.0, start=1.01, transient=0) - 1
-    above = data.mackey_glass(1000, delay=6.0, start=1.001, transient=0) - 1
+    below = data.mackey_glass(500, delay=4.0, start=1.01, transient=0) - 1
+    above = data.mackey_glass(500, delay=6.0, start=1.001, transient=0) - 1
     assert np.ptp(below[-100:]) < 1e-3 * np.ptp(below[:100])
     assert np.ptp(above[-100:]) > 0.2
 
@@ -84,7 +84,7 @@ def test_lorenz_rests_at_its_fixed_points():
         point = (sign * side, sign * side, 27.0)
         still = data.lorenz(50, start=point, transient=0)
         np.testing.assert_allclose(still, np.tile(point, (50, 1)), rtol=1e-6)
-    calm = data.lorenz(10, rho=0.5, start=(1.0, 2.0, 3.0), transient=2000)
+    calm = data.lorenz(10, step=0.2, rho=0.5, start=(1.0, 2.0, 3.0), transient=200)
     np.testing.assert_allclose(calm, 0, atol=1e-6)
 
 

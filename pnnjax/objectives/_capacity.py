@@ -1,5 +1,6 @@
 """What a driven system remembers of its input, and what it computes of it."""
 
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -51,8 +52,8 @@ def memory_curve(
     (2002).
     """
     _check(states, inputs, delays)
-    lagged = _lagged(inputs, delays)
-    return _capacities(states[delays - 1 :], lagged.T)
+    alone = jnp.asarray([[(1, delay)] for delay in range(delays)])
+    return _capacities(states, inputs, alone, delays, 1)
 
 
 def memory_capacity(
@@ -100,30 +101,27 @@ def information_processing_capacity(
         for chosen in itertools.combinations_with_replacement(range(reach), degree)
     ]
     factors = jnp.asarray([_factors(chosen, len(delays)) for chosen in lags])
-    table = _legendre(_lagged(inputs, window), len(delays))
-
-    def product(places):
-        return jnp.prod(table[places[:, 0], places[:, 1]], axis=0)
-
-    values = _capacities(states[window - 1 :], factors, product)
+    values = _capacities(states, inputs, factors, window, len(delays))
     return Capacities(values, tuple(lags))
 
 
-def _capacities(states, targets, product=None):
-    """Of each target: a column, or what `product` makes of an entry."""
-    basis, rank = _basis(states)
+@functools.partial(jax.jit, static_argnums=(3, 4))
+def _capacities(states, inputs, functions, window, degree):
+    """Of products of factors, each the degree and the delay of a polynomial."""
+    states = states[window - 1 :]
     samples, units = states.shape
+    basis, rank = _basis(states)
+    table = _legendre(_lagged(inputs, window), degree)
 
-    def capacity(target):
-        z = target if product is None else product(target)
+    def capacity(factors):
+        z = jnp.prod(table[factors[:, 0], factors[:, 1]], axis=0)
         z = z - jnp.mean(z)
         share = jnp.sum((basis.T @ z) ** 2) / jnp.sum(z**2)
         # As many states fit pure noise by rank / (samples - 1) on average.
         fair = 1 - (1 - share) * (samples - 1) / (samples - 1 - rank)
         return jnp.where(share > _threshold(units, samples), fair, 0)
 
-    rows = targets.T if product is None else targets
-    return jax.lax.map(capacity, rows, batch_size=32)
+    return jax.lax.map(capacity, functions, batch_size=32)
 
 
 def _basis(states):

@@ -25,8 +25,8 @@ COUNTS = 255.0
 class SantaFe(AbstractStudy):
     """The next reading of the laser, from all before it.
 
-    Of the first 4000 readings, 3000 to train with and 1000 to test with: five collapses
-    of the pulsation. Beside it, a shift register.
+    Of the first 4000 readings, 3000 to train with and the next 1000 to test with.
+    Beside it, a shift register.
     """
 
     units: int = setting(1000, "of the network", low=10)
