@@ -38,11 +38,11 @@ def test_the_rule_moves_oscillators_into_step():
     @jax.jit
     def hear(frequency, x, y):
         layer = eqx.tree_at(lambda k: k.supercriticality, network, frequency / MHZ)
-        locked = pnn.devices.DeviceLayer(layer, device)(x) > 0.5
+        locked = pnn.devices.DeviceLayer(layer=layer, device=device)(x) > 0.5
         target = jnp.asarray(wanted())[y]
         right = jnp.all(locked == target, axis=(1, 2))
         rule = pnn.oscillators.synchronization_rule
-        return rule(frequency, x, locked, target, 0.02), right
+        return rule(frequency, x, locked, target, 0.1 * MHZ), right
 
     frequency, x = network.frequency, jnp.asarray(inputs * MHZ)
     shares = []

@@ -18,22 +18,21 @@ def synchronization_rule(
     inputs: Float[Array, "*batch inputs"],  # rad/s
     locked: Bool[Array, "*batch n inputs"],
     wanted: Bool[Array, "*batch n inputs"],
-    rate: float | Float[Array, ""],  # dimensionless
+    rate: float | Float[Array, ""],  # rad/s
 ) -> Float[Array, " n"]:
     r"""The frequencies to give to the oscillators next, from who locked to what.
 
-    $f_i \leftarrow f_i \pm \mu\,(f_k - f_i)$, summed over the examples: towards an
-    input $k$ that the oscillator should have locked to and did not, away from one that
-    it should not have. Nothing but the frequencies is known, and no derivative.
+    $f_i \leftarrow f_i \pm \mu$ for each example: towards an input that the oscillator
+    should have locked to and did not, away from one that it should not have. So it
+    rests where as many examples are missed at either end of its locking range as are
+    caught wrongly. Nothing but the frequencies is known, and no derivative.
 
     **Source:** after Romera *et al.*, *Nature* 563, 230 (2018),
     doi:10.1038/s41586-018-0632-y.
     """
     sign = wanted.astype(frequency.dtype) - locked.astype(frequency.dtype)
-    distance = inputs[..., None, :] - jnp.broadcast_to(
-        frequency[:, None], (*inputs.shape[:-1], len(frequency), 1)
-    )
-    moved = jnp.sum((sign * distance).reshape(-1, *locked.shape[-2:]), axis=(0, 2))
+    side = jnp.sign(inputs[..., None, :] - _column(frequency, inputs.ndim + 1))
+    moved = jnp.sum((sign * side).reshape(-1, *locked.shape[-2:]), axis=(0, 2))
     return frequency + rate * moved
 
 
@@ -192,6 +191,10 @@ class SpinTorqueOscillators(AbstractLayer):
         return (2 * self.noise * self.step) ** 0.5 * jax.random.normal(
             key, c.shape, c.dtype
         )
+
+
+def _column(values, ndim):
+    return values.reshape((1,) * (ndim - 2) + (-1, 1))
 
 
 def _turning(phase):

@@ -65,7 +65,7 @@ def _colors(patterns: Bool[np.ndarray, "patterns pairs"]) -> np.ndarray:
     """Light ones; a pattern has the same color in every map."""
     import matplotlib
 
-    pastel = np.asarray(matplotlib.colormaps["tab20"].colors)[1::2]
+    pastel = matplotlib.colormaps["tab20"](np.arange(1, 20, 2))
     code = patterns @ 2 ** np.arange(patterns.shape[1])
     colors = 0.5 + 0.5 * pastel[code % len(pastel)]
     colors[~patterns.any(1)] = 1.0

@@ -19,21 +19,23 @@ from ._settings import setting
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Places = np.ndarray[Any, np.dtype[np.int64]]
+
 MHZ = 2e6 * np.pi
 """rad/s"""
 VOWELS = ("ae", "ah", "aw", "er", "ih", "iy", "uw")
-OPENNESS = np.asarray([2, 2, 2, 1, 1, 0, 1])
+OPENNESS: Places = np.asarray([2, 2, 2, 1, 1, 0, 1])
 """Close, between, open: the rows of the phoneticians' chart."""
-FRONTNESS = np.asarray([2, 1, 0, 1, 2, 2, 0])
+FRONTNESS: Places = np.asarray([2, 1, 0, 1, 2, 2, 0])
 """Back, central, front: its columns."""
 A = np.asarray([320.0, 330.0, 340.0])
 """MHz, of the first microwave, by openness."""
 B = np.asarray([360.0, 370.0, 380.0])
 """MHz, of the second one, by frontness."""
-PARTNER_A = np.asarray([-1, 0, 1])
+PARTNER_A: Places = np.asarray([-1, 0, 1])
 """Which oscillator is to lock to the first microwave; -1 is none."""
-PARTNER_B = np.asarray([2, 3, -1])
-FOUR = np.asarray([330.0, 340.0, 360.0, 370.0])
+PARTNER_B: Places = np.asarray([-1, 2, 3])
+FOUR = np.asarray([330.0, 340.0, 370.0, 380.0])
 """MHz, in the middle of what they should lock to."""
 
 
@@ -54,7 +56,7 @@ class VowelSTNO(AbstractStudy):
 
     epochs: int = setting(30, "passes through the training vowels", low=1)
     batch_size: int = setting(7, "vowels heard between two changes", low=1)
-    rate: float = setting(0.01, "of a vowel's correction, falling linearly", low=0)
+    rate: float = setting(0.05, "by which a vowel moves one, falling (MHz)", low=0)
     astray: float = setting(6.0, "how far off the frequencies begin (MHz)", low=0)
     force: float = setting(0.9, "of each microwave (MHz)", low=0)
     coupling: float = setting(0.2, "of each pair of oscillators (MHz)", low=0)
@@ -142,7 +144,7 @@ class VowelSTNO(AbstractStudy):
             number, rows, key = now
             network = with_currents(currents)
             heard = self.pattern(network, x[rows], y[rows], key=key)
-            rate = self.rate * (1 - number / total).astype(x.dtype)
+            rate = self.rate * MHZ * (1 - number / total).astype(x.dtype)
             wish = synchronization_rule(
                 network.frequency, MHZ * x[rows], heard.locked, heard.wanted, rate
             )
