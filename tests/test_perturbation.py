@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import Matrix, Tanh
+from helpers import Tanh
 
 import pnnjax as pnn
 from pnnjax import optimizers
@@ -134,21 +134,21 @@ def test_mean_cosines_and_lengths_are_those_of_random_directions(getkey):
     def draws(keys):
         def one(key):
             return [
-                gradient(layer, x, SPSA(1e-4, k, inputs=False), key)[0] for k in (1, 40)
+                gradient(layer, x, SPSA(1e-4, k, inputs=False), key)[0] for k in (1, 20)
             ]
 
         return jax.lax.map(one, keys)
 
-    for samples, found in zip((1, 40), draws(jax.random.split(getkey(), 1000))):
-        found = found.reshape(1000, -1)
+    for samples, found in zip((1, 20), draws(jax.random.split(getkey(), 400))):
+        found = found.reshape(400, -1)
         length = jnp.linalg.norm(found, axis=1)
         cosine = found @ exact / length / jnp.linalg.norm(exact)
-        error = cosine.std() / 1000**0.5
+        error = cosine.std() / 400**0.5
         if samples == 1:
             # All samples have one length, and the signs are even.
             np.testing.assert_allclose(
                 length / jnp.abs(cosine) / jnp.linalg.norm(exact),
-                np.full(1000, count),
+                np.full(400, count),
                 rtol=1e-5,
             )
             expected = math.sqrt(2 / math.pi / count)
@@ -157,7 +157,7 @@ def test_mean_cosines_and_lengths_are_those_of_random_directions(getkey):
         # Both formulas are for many parameters: their own error is of order 1 / P.
         assert abs(cosine.mean() - expected) < 4 * error + expected / count
         across = (found - exact[None]) / jnp.linalg.norm(exact)
-        assert jnp.abs(across.mean(0)).max() < 4.5 * across.std(0).max() / 1000**0.5
+        assert jnp.abs(across.mean(0)).max() < 4.5 * across.std(0).max() / 400**0.5
 
 
 def test_demodulation_averages_the_noise_of_the_cost(getkey):
@@ -306,7 +306,8 @@ def test_searches_descend_a_device(tanh):
 
 
 def final_loss(search):
-    return float(np.mean(train(search, Matrix(jnp.zeros((2, 3)))).history.loss[-5:]))
+    layer = eqx.nn.Linear(3, 2, use_bias=False, key=jax.random.key(3))
+    return float(np.mean(train(search, layer).history.loss[-5:]))
 
 
 def test_searches_fit_a_linear_layer():
@@ -320,7 +321,7 @@ def test_searches_fit_a_linear_layer():
         direction=optax.trace(0.5),
     )
     start = float(jnp.mean(task()[1] ** 2))
-    assert final_loss(adam) < 0.15 * start
+    assert final_loss(adam) < 0.1 * start
     assert final_loss(sinusoidal) < 1e-6 * start
 
 
