@@ -79,6 +79,7 @@ def test_pictures_show_scores_fields_and_waves(tmp_path):
         pnn.plots.cavity_fields(waves, places, shifts, places[0], 0.5, ["a"])
 
 
+@pytest.mark.slow
 def test_cavities_learn_alone_and_together(monkeypatch):
     """On a few digits; both rules train the same cavities and weights."""
     digits = pnn.data.digits()

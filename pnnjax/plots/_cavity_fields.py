@@ -60,7 +60,7 @@ def cavity_fields(
                 vmin=high - 25,
                 vmax=high,
             )
-            dots = ax.scatter(
+            ax.scatter(
                 *(factor * places).T,
                 c=shift,
                 cmap="gray",
@@ -74,5 +74,5 @@ def cavity_fields(
             ax.set(title=title, xlabel=f"$x$ ({unit})")
         axes[0].set_ylabel(f"$y$ ({unit})")
         colorbar(axes[0].images[0], axes, "Power (dB)")
-        colorbar(dots, axes, "Shift of an element's detuning")
+        colorbar(axes[0].collections[0], axes, "Shift of an element's detuning")
     return fig

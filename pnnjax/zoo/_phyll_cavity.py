@@ -29,7 +29,7 @@ SIDE = 4.0
 """Of the square cavity, in wavelengths."""
 RESONANCE = -0.5
 """The dipoles' detuning without data, in units of twice their width."""
-RASTER = 90
+RASTER = 80
 """Points of the picture, along each side."""
 NEAREST = 0.25
 """The least distance of two elements, in wavelengths."""
@@ -38,7 +38,13 @@ WALL = 0.2
 
 
 class PhyLLCavity(AbstractTraining):
-    """Blocks of a cavity and a linear layer each, on 8 × 8 digits."""
+    """8 × 8 digits as detunings of the dipoles in a cavity: linear waves, which mix all
+    products of the data. A linear layer sees the power at the receivers, and its input
+    beside that, as in the code of the paper; its activities set the next cavity.
+
+    With `training=backprop`, the same cavities and layers are trained as a whole, the
+    first ten outputs being logits, and the waves being differentiated.
+    """
 
     epochs: int = setting(40, "passes through the training images", low=1)
     batch_size: int = setting(32, "images a step", low=1)
@@ -53,8 +59,12 @@ class PhyLLCavity(AbstractTraining):
     sharpness: float = setting(10.0, "of the loss: a margin's inverse", low=0)
 
     name: ClassVar[str] = "phyll-cavity"
-    summary: ClassVar[str] = "x"
-    reference: ClassVar[str] = "x"
+    summary: ClassVar[str] = (
+        "structurally nonlinear cavities on 8 × 8 digits; physical local learning"
+    )
+    reference: ClassVar[str] = (
+        "after Momeni et al., Science 382, 1297 (2023), doi:10.1126/science.adi8474"
+    )
     figure: ClassVar[str] = "test accuracy"
     published: ClassVar[float | None] = None
     duration: ClassVar[float] = 60.0
