@@ -19,22 +19,21 @@ from ._settings import setting
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Places = np.ndarray[Any, np.dtype[np.int64]]
 
 MHZ = 2e6 * np.pi
 """rad/s"""
 VOWELS = ("ae", "ah", "aw", "er", "ih", "iy", "uw")
-OPENNESS: Places = np.asarray([2, 2, 2, 1, 1, 0, 1])
+OPENNESS = np.array([2, 2, 2, 1, 1, 0, 1], dtype=int)
 """Close, between, open: the rows of the phoneticians' chart."""
-FRONTNESS: Places = np.asarray([2, 1, 0, 1, 2, 2, 0])
+FRONTNESS = np.array([2, 1, 0, 1, 2, 2, 0], dtype=int)
 """Back, central, front: its columns."""
 A = np.asarray([320.0, 330.0, 340.0])
 """MHz, of the first microwave, by openness."""
 B = np.asarray([360.0, 370.0, 380.0])
 """MHz, of the second one, by frontness."""
-PARTNER_A: Places = np.asarray([-1, 0, 1])
+PARTNER_A = np.array([-1, 0, 1], dtype=int)
 """Which oscillator is to lock to the first microwave; -1 is none."""
-PARTNER_B: Places = np.asarray([-1, 2, 3])
+PARTNER_B = np.array([-1, 2, 3], dtype=int)
 FOUR = np.asarray([330.0, 340.0, 370.0, 380.0])
 """MHz, in the middle of what they should lock to."""
 
@@ -54,12 +53,12 @@ class VowelSTNO(AbstractStudy):
     The locking is that of the simulated motion.
     """
 
-    epochs: int = setting(30, "passes through the training vowels", low=1)
+    epochs: int = setting(10, "passes through the training vowels", low=1)
     batch_size: int = setting(7, "vowels heard between two changes", low=1)
     rate: float = setting(0.05, "by which a vowel moves one, falling (MHz)", low=0)
     astray: float = setting(6.0, "how far off the frequencies begin (MHz)", low=0)
-    force: float = setting(0.9, "of each microwave (MHz)", low=0)
-    coupling: float = setting(0.2, "of each pair of oscillators (MHz)", low=0)
+    force: float = setting(0.8, "of each microwave (MHz)", low=0)
+    coupling: float = setting(0.05, "of each pair of oscillators (MHz)", low=0)
     noise: float = setting(2e4, "thermal, of each oscillator (1/s)", low=0)
     threshold: float = setting(0.8, "of the locking", low=0, high=1)
     settle: int = setting(300, "steps of 2 ns before it is measured", low=0)
