@@ -1,5 +1,6 @@
 """narma10, mackey-glass, santa-fe: short runs, their pictures, and what they reach."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -47,7 +48,7 @@ def test_a_free_run_hears_only_itself(getkey):
         1, 20, key=getkey(), input_scaling=0.1, degree=3
     )
     wave = jnp.sin(0.3 * jnp.arange(400.0))
-    states = network(wave[:-1, None])
+    states = eqx.filter_jit(network)(wave[:-1, None])
     found = forecast(states, wave[1:, None], washout=50, train=300, strength=1e-12)
     free = free_run(network, found.readout, states[299], 60)
     np.testing.assert_allclose(free, wave[300:360], atol=1e-3)

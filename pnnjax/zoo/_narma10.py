@@ -101,22 +101,23 @@ class Narma10(AbstractStudy):
         del checkpoint, resume, progress  # it takes seconds
         begun = time.perf_counter()
         systems = self.systems()
-        rows, last = [], None
-        for own in range(seed, seed + self.seeds):
-            for label, system in systems.items():
-                found = system(*self._draw(own))
-                rows.append((own, label, float(found.error())))
-                last = last or found
-        seeds, labels, errors = zip(*rows, strict=True)
-        large = [error for _, label, error in rows if label == next(iter(systems))]
+        large = next(iter(systems))
+        rows = [
+            (own, label, system(*self._draw(own)))
+            for own in range(seed, seed + self.seeds)
+            for label, system in systems.items()
+        ]
+        seeds, labels, found = zip(*rows, strict=True)
+        errors = [float(each.error()) for each in found]
+        of_large = [e for e, label in zip(errors, labels) if label == large]
         return Outcome(
-            value=float(np.mean(large)),
+            value=float(np.mean(of_large)),
             seconds=time.perf_counter() - begun,
-            model=None if last is None else last.readout,
+            model=found[0].readout,
             history=None,
             table={"seed": seeds, "system": labels, "nrmse": errors},
             pictures={
-                "physics": lambda: _picture(last),
+                "physics": lambda: _picture(large, found[0]),
                 "memory": lambda: plots.memory_curves(memories(jax.random.key(seed))),
             },
         )
@@ -181,10 +182,10 @@ def memories(key: PRNGKeyArray) -> dict[str, Float[np.ndarray, " delays"]]:
     return curves
 
 
-def _picture(found: Forecast) -> "Figure":
+def _picture(label: str, found: Forecast) -> "Figure":
     shown = min(200, len(found.target))
     return plots.prediction(
         np.asarray(found.target[:shown, 0]),
-        {"500 units": np.asarray(found.prediction[:shown, 0])},
+        {label: np.asarray(found.prediction[:shown, 0])},
         states=np.asarray(found.states[:shown, :20]),
     )
