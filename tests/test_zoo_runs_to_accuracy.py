@@ -22,9 +22,9 @@ def test_runs_are_those_until_the_target_is_first_reached():
 
 
 def test_each_method_counts_its_runs_of_the_whole_chip():
-    """Of two meshes of four modes and three columns: 12 + 4 phases each."""
+    """Of two meshes, each phase of which is a parameter."""
     chip = RunsToAccuracy(size=4, columns=3).chip(0)
-    phases = sum(p.size for p in jax.tree.leaves(chip.model))
+    phases = sum(m.theta.size + m.phi.size + m.gamma.size for m in chip.model)
     method = {name: make(chip) for name, make in METHODS.items()}
     runs = {name: one.runs for name, one in method.items()}
     assert runs["physics-aware"] == 1

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Curves = Mapping[str, tuple[Float[AnyArray, " n"], Float[AnyArray, " n"]]]
+Curves = Mapping[str, tuple[Float[AnyArray, " _"], Float[AnyArray, " _"]]]
 
 
 def runs_to_accuracy(curves: Curves, *, target: float) -> "Figure":

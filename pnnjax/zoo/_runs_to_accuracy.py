@@ -160,7 +160,7 @@ class RunsToAccuracy(AbstractStudy):
             if name == IN_SILICO:
                 network = deployed(chip, result.model)
                 runs, accuracy = runs[-1:], np.asarray([_accuracy(network, digits)])
-            yield name, Curve(runs, accuracy, history.seconds)
+            yield name, Curve(1.0 * runs, accuracy, history.seconds)
 
     def _trained(
         self,
