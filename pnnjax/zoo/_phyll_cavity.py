@@ -46,17 +46,18 @@ class PhyLLCavity(AbstractTraining):
     first ten outputs being logits, and the waves being differentiated.
     """
 
-    epochs: int = setting(40, "passes through the training images", low=1)
+    epochs: int = setting(15, "passes through the training images", low=1)
     batch_size: int = setting(32, "images a step", low=1)
     training: Literal["phyll", "backprop"] = setting("phyll", "rule of learning")
     blocks: int = setting(2, "cavities, with a linear layer after each", low=1)
     receivers: int = setting(64, "antennas at which power is measured", low=1)
     units: int = setting(64, "outputs of each linear layer", low=CLASSES, high=74)
     gain: float = setting(0.3, "detuning of a dipole by a full pixel", low=0)
-    label: float = setting(5.0, "of a label, in full pixels", low=0)
+    label: float = setting(5.0, "of the input of a label; a full pixel is 1", low=0)
     loss: float = setting(0.1, "of each dipole, 0.25 is what it radiates", low=0)
     learning_rate: float = setting(0.01, "of Adam, falling as a cosine", low=0)
-    sharpness: float = setting(10.0, "of the loss: a margin's inverse", low=0)
+    sharpness: float = setting(20.0, "of the loss: a margin's inverse", low=0)
+    wrong: Literal["random", "likely"] = setting("random", "choice of wrong labels")
 
     name: ClassVar[str] = "phyll-cavity"
     summary: ClassVar[str] = (
@@ -147,7 +148,10 @@ def local(experiment: PhyLLCavity) -> LocalContrast:
     """How the blocks learn."""
     contrast = objectives.ReferenceCosine(experiment.sharpness, jax.random.key(0))
     embedding = objectives.LabelAppended(CLASSES, experiment.label)
-    return objectives.physical_local(embedding, contrast)
+    wrong = objectives.RandomLabels()
+    if experiment.wrong == "likely":
+        wrong = objectives.LikelyLabels(experiment.sharpness)
+    return objectives.physical_local(embedding, contrast, wrong_labels=wrong)
 
 
 class Beside(eqx.Module):
