@@ -19,6 +19,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from evosax import algorithms
+from evosax.algorithms.distribution_based.base import DistributionBasedAlgorithm
 
 import pnnjax as pnn
 from pnnjax.optimizers import evolution
@@ -70,9 +71,7 @@ def theirs(
     def loss(place):
         return jnp.sum((place - 1) ** 2)
 
-    if isinstance(
-        strategy, algorithms.distribution_based.base.DistributionBasedAlgorithm
-    ):
+    if isinstance(strategy, DistributionBasedAlgorithm):
         start = strategy.init(key, jnp.zeros(dimension), params)
     else:
         places = jax.random.normal(key, (population, dimension))

@@ -57,18 +57,17 @@ def _bar(
     target: float,
 ) -> None:
     reached = np.flatnonzero(best >= target)
-    spent = runs[reached[0]] if len(reached) else runs[-1]
+    spent = float(runs[reached[0]] if len(reached) else runs[-1])
     label = f"{spent:.2g}" if len(reached) else f"not reached: {best[-1]:.1%}"
     face = color if len(reached) else "none"
     if spent > 0:
         ax.barh(row, spent, color=face, edgecolor=color, height=0.6)
-    ax.annotate(
-        f" {label}" if spent > 0 else f" {label}, no runs",
-        (max(spent, 1.0), row),
-        va="center",
-        fontsize=8,
-        annotation_clip=False,
-    )
+        ax.text(spent, row, f" {label}", va="center", fontsize=8)
+    else:
+        # A logarithmic axis has no place for it but its edge.
+        beside = ax.get_yaxis_transform()
+        label = f" {label}, no runs"
+        ax.text(0.0, row, label, va="center", fontsize=8, transform=beside)
 
 
 def _finish(left: "Axes", right: "Axes", names: list[str], target: float) -> None:
@@ -78,9 +77,10 @@ def _finish(left: "Axes", right: "Axes", names: list[str], target: float) -> Non
         left.set_xscale("log")
     left.grid(True)
     right.set_xscale("log")
-    low, high = (bound for bound in left.get_xlim())
+    low, high = left.get_xlim()
+    # Room for what is written beside the longest bar.
     right.set_xlim(max(low / 2, 1.0), max(high, 10.0) * 60)
     right.set_yticks(range(len(names)), names)
-    right.invert_yaxis()
+    right.set_ylim(len(names) - 0.5, -0.5)
     right.set_xlabel(f"Physical runs to {target:.0%}")
     right.grid(True, axis="x")
