@@ -1,5 +1,6 @@
 """Experiments whose chips are black boxes: vowels by SPSA, clothes by codes."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,6 +38,7 @@ def clothes(monkeypatch):
     monkeypatch.setattr(_fashion_mgd, "fashion_mnist", lambda: small)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("speech")
 def test_the_vowels_chip_is_trained_by_its_loss_alone():
     study = VowelForwardOnly(epochs=2, batch_size=16, samples=2)
@@ -46,12 +48,15 @@ def test_the_vowels_chip_is_trained_by_its_loss_alone():
     assert isinstance(out.model, pnn.devices.DeviceLayer)
 
 
-def test_the_chips_phase_errors_are_in_its_interferometers_alone():
+def test_the_chips_phase_errors_are_hidden():
     chip = VowelForwardOnly(phase_error=0.3).chip(key=jax.random.key(0))
     light = jnp.ones((2, 6), complex)
-    other = VowelForwardOnly(phase_error=0.0).chip(key=jax.random.key(0))
-    np.testing.assert_allclose(other(light), other.layer(light), atol=1e-12)
-    assert pnn.relative_error(chip(light), other(light)) > 0.05
+
+    @eqx.filter_jit
+    def both(chip, x):
+        return chip(x), pnn.respond(chip.layer, x, None)
+
+    assert pnn.relative_error(*both(chip, light)) > 0.05
     with pytest.raises(TypeError, match="no derivative"):
         jax.grad(lambda x: chip(x).sum())(light)
 
