@@ -50,7 +50,7 @@ def test_words_are_told_apart_by_the_states_of_the_loop(chirps):
 
 
 def test_silence_after_a_word_changes_nothing(chirps):
-    study = SpokenDigitsDelay(**TINY)
+    study = zoo.configure(SpokenDigitsDelay, TINY)
     sounds = chirps.cochleagrams(4, low=100.0, high=3600.0)
     reservoir = study.reservoir(jax.random.key(0))
     x, lengths = sounds.x[:2], sounds.lengths[:2]
@@ -63,7 +63,7 @@ def test_silence_after_a_word_changes_nothing(chirps):
 
 
 def test_settings_can_be_chosen_without_the_test_set(chirps):
-    train, test = SpokenDigitsDelay(validate=True).parts(chirps)
+    train, test = zoo.configure(SpokenDigitsDelay, {"validate": True}).parts(chirps)
     assert not (train & test).any() and not ((train | test) & chirps.is_test).any()
     assert (chirps.takes[test] < 10).all() and test.any()
 
@@ -87,7 +87,7 @@ def test_a_picture_needs_as_many_frames_of_everything():
 def test_spoken_digits_delay_reaches_its_accuracy():
     with jax.enable_x64(False):
         runs = [
-            SpokenDigitsDelay().run(
+            zoo.configure(SpokenDigitsDelay, {}).run(
                 seed=seed, checkpoint=None, resume=False, progress=False
             )
             for seed in range(2)
