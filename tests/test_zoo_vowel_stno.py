@@ -97,7 +97,7 @@ def test_a_few_vowels_and_the_picture(tmp_path):
         ["ae"],
     )
     fig.savefig(tmp_path / "map.png")
-    assert [text.get_text() for text in fig.axes[0].texts] == ["2A"]
+    assert [text.get_text() for text in fig.axes[0].texts] == ["none", "2A"]
     # The annotations speak first where they are checked.
     with pytest.raises((ValueError, TypeError), match="locked"):
         pnn.plots.synchronization_map(
@@ -118,4 +118,4 @@ def test_vowel_stno_reaches_its_accuracy():
             VowelSTNO().run(seed=s, checkpoint=None, resume=False, progress=False)
             for s in range(3)
         ]
-    assert np.mean([run.value for run in runs]) >= 0.80
+    assert np.mean([run.value for run in runs]) >= 0.85

@@ -1,12 +1,12 @@
 """Which oscillators lock to which input, over the plane of two input frequencies."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ._style import GRAY, PALETTE, AnyArray, checked, figure, style
+from ._style import PALETTE, AnyArray, checked, figure, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ def synchronization_map(
     """A region for each pattern of locking, and examples where they lie.
 
     `2A 4B` is where oscillator 2 locks to the first input, and oscillator 4 to the
-    second. White is where none does.
+    second. Where none does is white.
 
     **Arguments:** `names`: of the labels.
     **Raises:** `ValueError` if the map does not fit its axes.
@@ -43,13 +43,13 @@ def synchronization_map(
         flat = inside.reshape(len(y) * len(x), -1)
         patterns, region = np.unique(flat, axis=0, return_inverse=True)
         region = region.reshape(len(y), len(x))
-        ax.pcolormesh(x, y, _colors(patterns)[region], shading="nearest")
+        ax.pcolormesh(x, y, _colors(patterns, region)[region], shading="nearest")
         for number, pattern in enumerate(patterns):
-            rows, columns = np.nonzero(region == number)
-            if pattern.any() and len(rows) > 0.01 * region.size:
-                place = x[columns].mean(), y[rows].mean()
-                text = _name(pattern.reshape(inside.shape[2:]))
-                ax.text(*place, text, ha="center", va="center", color=GRAY, fontsize=7)
+            for column, row in _middles(region == number):
+                text = _name(pattern.reshape(inside.shape[2:])) or "none"
+                across = np.interp(column, range(len(x)), x)
+                up = np.interp(row, range(len(y)), y)
+                ax.text(across, up, text, ha="center", va="center", fontsize=7)
         for number, name in enumerate(names):
             color = PALETTE[number % len(PALETTE)]
             own = spots[np.asarray(labels) == number]
@@ -61,15 +61,28 @@ def synchronization_map(
     return fig
 
 
-def _colors(patterns: Bool[np.ndarray, "patterns pairs"]) -> np.ndarray:
-    """Light ones; a pattern has the same color in every map."""
+def _colors(
+    patterns: Bool[np.ndarray, "patterns pairs"],
+    region: Int[np.ndarray, "rows columns"],
+) -> np.ndarray:
+    """Light ones, all different for the ten greatest regions."""
     import matplotlib
 
-    pastel = matplotlib.colormaps["tab20"](np.arange(1, 20, 2))
-    code = patterns @ 2 ** np.arange(patterns.shape[1])
-    colors = 0.5 + 0.5 * pastel[code % len(pastel)]
+    area = np.bincount(region.ravel(), minlength=len(patterns)) * patterns.any(1)
+    rank = np.argsort(np.argsort(-area))
+    colors = 0.5 + 0.5 * matplotlib.colormaps["tab20"](2 * (rank % 10) + 1)
     colors[~patterns.any(1)] = 1.0
     return colors
+
+
+def _middles(inside: Bool[np.ndarray, "rows columns"]) -> list[tuple[float, float]]:
+    """Column and row of the middle of each part that has room for a name."""
+    from scipy.ndimage import center_of_mass, label
+
+    found: Any = label(inside)
+    parts, count = found
+    large = [n + 1 for n in range(count) if np.sum(parts == n + 1) > 0.01 * inside.size]
+    return [(c, r) for r, c in center_of_mass(inside, parts, large)]
 
 
 def _name(pattern: Bool[np.ndarray, "oscillators inputs"]) -> str:

@@ -73,7 +73,7 @@ class VowelSTNO(AbstractStudy):
     )
     figure: ClassVar[str] = "test accuracy"
     published: ClassVar[float | None] = 0.88
-    duration: ClassVar[float] = 60.0
+    duration: ClassVar[float] = 45.0
 
     def run(
         self, *, seed: int, checkpoint: Path | None, resume: bool, progress: bool
