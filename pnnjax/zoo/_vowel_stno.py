@@ -51,6 +51,9 @@ class VowelSTNO(AbstractStudy):
     that should, each to the microwave that it should. Where one does not, its current
     is changed, so that its frequency moves; nothing else is learned of the physics.
     The locking is that of the simulated motion.
+
+    The combinations, the patterns (the chart of vowels, with an oscillator for all but
+    the outermost rows) and the numbers of the oscillators are not those of the paper.
     """
 
     epochs: int = setting(10, "passes through the training vowels", low=1)
