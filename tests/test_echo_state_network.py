@@ -40,7 +40,7 @@ def test_states_are_those_of_the_equation(getkey):
         np.testing.assert_array_equal(some[:, -1], state)
 
 
-@pytest.mark.parametrize(("degree", "error"), [(1, 1e-6), (3, 2e-3), (10, 1e-3)])
+@pytest.mark.parametrize(("degree", "error"), [(1, 1e-6), (4, 2e-3)])
 def test_spectral_radius_is_that_of_the_eigenvalues(degree, error, getkey):
     make = eqx.filter_jit(
         eqx.filter_vmap(

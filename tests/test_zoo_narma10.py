@@ -42,6 +42,7 @@ def test_mackey_glass_small(tmp_path):
     outcome.pictures["physics"]().savefig(tmp_path / "physics.png")
 
 
+@pytest.mark.slow
 def test_a_free_run_hears_only_itself(getkey):
     """A readout of what is two steps of a rotation ahead goes on turning."""
     network = pnn.oscillators.EchoStateNetwork(
