@@ -68,7 +68,7 @@ class FashionMGD(AbstractStudy):
     )
     figure: ClassVar[str] = "test accuracy"
     published: ClassVar[float | None] = None
-    duration: ClassVar[float] = 200.0
+    duration: ClassVar[float] = 300.0
 
     def run(
         self, *, seed: int, checkpoint: Path | None, resume: bool, progress: bool
