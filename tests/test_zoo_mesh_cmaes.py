@@ -21,18 +21,14 @@ def test_detectors_are_as_noisy_as_they_say_and_only_with_a_key():
 
 
 def test_the_chip_is_not_what_it_is_set_to():
-    key = jax.random.key(0)
-    faulty = MeshCMAES().chip(key=key).layers[0]
-    ideal = MeshCMAES(error=0.0, splitter_error=0.0).chip(key=key).layers[0]
-    np.testing.assert_array_equal(faulty.layer.theta, ideal.layer.theta)
-    fields = [mesh(jnp.ones((1, 4), jnp.complex64)) for mesh in (faulty, ideal)]
-    assert jnp.abs(fields[0] - fields[1]).max() > 0.1
+    mesh = MeshCMAES().chip(key=jax.random.key(0)).layers[0]
+    x = jnp.ones((1, 4), jnp.complex64)
+    assert jnp.abs(mesh(x) - mesh.layer(x)).max() > 0.1
 
 
-def test_a_generation_is_one_run_for_each_member_and_point():
+def test_a_generation_has_as_many_members_as_are_counted():
     experiment = MeshCMAES()
     assert experiment.optimizer().population == experiment.population
-    assert len(experiment.data().train_x) == experiment.batch_size
 
 
 @pytest.mark.slow

@@ -21,9 +21,13 @@ def test_runs_are_those_until_the_target_is_first_reached():
     assert curve.reached(0.99) == np.inf
 
 
-def test_each_method_counts_its_runs_of_the_whole_chip():
+@pytest.fixture(scope="module")
+def chip():
+    return RunsToAccuracy(size=4, columns=2, error=0.3).chip(0)
+
+
+def test_each_method_counts_its_runs_of_the_whole_chip(chip):
     """Of two meshes, each phase of which is a parameter."""
-    chip = RunsToAccuracy(size=4, columns=3).chip(0)
     phases = sum(m.theta.size + m.phi.size + m.gamma.size for m in chip.model)
     method = {name: make(chip) for name, make in METHODS.items()}
     runs = {name: one.runs for name, one in method.items()}
@@ -37,8 +41,7 @@ def test_each_method_counts_its_runs_of_the_whole_chip():
     assert runs["CMA-ES"] == method["CMA-ES"].optimizer(1).population
 
 
-def test_all_methods_begin_with_one_chip_whose_detectors_are_noisy():
-    chip = RunsToAccuracy(size=4, columns=3, error=0.3).chip(0)
+def test_all_methods_begin_with_one_chip_whose_detectors_are_noisy(chip):
     for believed, real in zip(chip.model, chip.real, strict=True):
         np.testing.assert_array_equal(believed.theta, real.layer.theta)
     x = jnp.ones((1, 16), jnp.complex64)
@@ -54,6 +57,7 @@ def test_a_method_that_is_not_known_is_named():
         RunsToAccuracy(methods="magic").chosen()
 
 
+@pytest.mark.slow
 def test_a_short_study_writes_its_table_and_resumes(tmp_path):
     settings = {
         "methods": "SPSA",
