@@ -29,8 +29,8 @@ def labeled_fields(
 ) -> "Figure":
     """A column an example: the phase of the light before the system, its power after.
 
-    The phase fades where the light does, and is that against the first example, but for
-    the first, where it is against the middle of the light; all powers have one scale.
+    The phase fades where the light does, and counts from that of the light's sum; all
+    powers have one scale.
 
     **Arguments:** `fields`: those before, then those after. `pitch`: the distance of
     neighboring pixels; without it the axes count pixels.
@@ -41,7 +41,6 @@ def labeled_fields(
         raise ValueError(f"{len(titles)} titles are for {values.shape[1]} examples.")
     before, after = values
     turned = before * np.exp(-1j * np.angle(before.sum((1, 2), keepdims=True)))
-    turned[1:] = before[1:] * before[:1].conj()
     light = np.abs(before) / np.abs(before).max()
     intensity = power(after)
     edges, length = extent(before.shape[1:], pitch)
