@@ -61,6 +61,7 @@ def test_recursion_over_all_examples_is_the_ridge_regression():
     np.testing.assert_allclose(readout.bias, whole.bias, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_forgetting_weighs_the_examples_by_their_age():
     x, y = correlated(40, 8)
     memory = pnn.Readout.recursive(x[:25], y[:25], 0.3, forgetting=0.9)
@@ -81,6 +82,7 @@ def test_logistic_regression_is_that_of_scikit_learn():
     )
 
 
+@pytest.mark.slow
 def test_several_systems_at_once_and_each_alone():
     x, y = correlated(60, 10)
     x, y = jnp.asarray(x.reshape(3, 20, 10)), jnp.asarray(y.reshape(3, 20, 2))

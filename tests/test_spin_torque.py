@@ -159,6 +159,7 @@ def test_reservoir_holds_each_current_for_its_interval(getkey):
     np.testing.assert_allclose(np.std(shaken - nodes), 0.1, rtol=0.5)
 
 
+@pytest.mark.slow
 def test_reservoir_and_readout_tell_a_sine_from_a_square():
     """The first task of such an oscillator: linear readouts of the input alone fail."""
     rng = np.random.default_rng(0)

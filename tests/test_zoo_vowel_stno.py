@@ -78,7 +78,8 @@ def test_frequencies_of_the_microwaves_are_linear_in_the_logarithms():
 
 
 @needs_files
-def test_a_few_vowels_and_the_picture(tmp_path):
+@pytest.mark.slow
+def test_an_epoch_with_few_steps():
     with jax.enable_x64(False):
         experiment = VowelSTNO(
             epochs=1, batch_size=100, settle=60, measure=60, noise=0.0
@@ -86,6 +87,9 @@ def test_a_few_vowels_and_the_picture(tmp_path):
         outcome = experiment.run(seed=0, checkpoint=None, resume=False, progress=False)
     assert 0 < outcome.value < 1
     assert outcome.table["epoch"].tolist() == [0, 1]
+
+
+def test_picture_names_the_regions(tmp_path):
     locked = np.zeros((5, 6, 4, 2), bool)
     locked[:, 3:, 1, 0] = True
     fig = pnn.plots.synchronization_map(
