@@ -201,7 +201,8 @@ def _searched(
 ) -> tuple[PyTree, PyTree, Inexact[Array, ""]]:
     def loss(trained: PyTree, key: PRNGKeyArray) -> Inexact[Array, ""]:
         keys = None if task.noise_key is None else jax.random.split(key, len(x))
-        return loss_of(task.objective, task.model(trained), x, y, keys)
+        # What is tried must be possible to build, too.
+        return loss_of(task.objective, project(task.model(trained)), x, y, keys)
 
     key = jax.random.fold_in(task.search_key, state.step)
     return search.step(loss, state.memory, state.trained, key=key)

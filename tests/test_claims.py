@@ -10,7 +10,7 @@ from helpers import ESTIMATORS, LAYERS, Matrix, Tanh, field, outcome, pairs
 
 import pnnjax as pnn
 
-# These send back JAX's own derivative of the layer, or know nothing of the layer, or are
+# These send back JAX's own derivative of the layer, or know nothing of it, or are
 # variants of rules that are held on every layer. One layer of each kind is enough for
 # every day; the slow run takes them all.
 VARIANTS = {

@@ -22,6 +22,10 @@ class DeviceLayer(AbstractLayer):
     layer: Any
     device: AbstractDevice
 
+    def __init__(self, layer: Any, device: AbstractDevice):
+        self.layer = layer
+        self.device = device
+
     @property
     def facts(self) -> Facts:
         return self.layer.facts if isinstance(self.layer, AbstractLayer) else Facts()

@@ -12,7 +12,7 @@ from jaxtyping import Array, Inexact, PRNGKeyArray, PyTree
 from .._estimator import PhysicalCost
 from .._frozen import is_trainable
 from .._layer import respond
-from .._physical import Physical
+from .._physical import Physical, innermost
 
 Slope = Callable[[Inexact[Array, "..."]], Inexact[Array, "..."]]
 """What takes the place of the activations' derivative, element by element."""
@@ -158,7 +158,7 @@ def block_cost(stack: eqx.nn.Sequential, x: Any) -> PhysicalCost:
         measurements += real_size(signal.x) + real_size(signal.response)
         if isinstance(layer, Physical):
             one = jax.ShapeDtypeStruct(signal.x.shape, signal.x.dtype)
-            own = layer.estimator.cost(layer.layer, one)
+            own = layer.estimator.cost(innermost(layer.layer), one)
             # The stack's run is each layer's forward run.
             runs += max(own.runs - 1, 0)
             relaxations += own.relaxations

@@ -119,7 +119,7 @@ class FashionMGD(AbstractStudy):
         """A black box, programmed by the design."""
         design, real = self.design(key=key)
         device = SimulatedDevice(real)
-        return DeviceLayer(design, device)  # pyright: ignore[reportCallIssue]
+        return DeviceLayer(design, device)
 
     def design(self, *, key: PRNGKeyArray) -> tuple[eqx.nn.Sequential, Any]:
         """The banks as they are meant to be, and with their resonances' errors."""

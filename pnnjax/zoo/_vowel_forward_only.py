@@ -97,7 +97,7 @@ class VowelForwardOnly(AbstractStudy):
         design = network(own)
         error = imperfections.Mismatch(sigma=self.phase_error, where=_phases)
         device = SimulatedDevice(design, [error], key=hidden)
-        return DeviceLayer(design, device)  # pyright: ignore[reportCallIssue]
+        return DeviceLayer(design, device)
 
     def optimizer(self, steps: int) -> AbstractSearch:
         """Spall's gains, with a tenth of the steps before the rate falls."""
