@@ -70,6 +70,7 @@ def curves():
     return found
 
 
+@pytest.mark.slow
 def test_memory_of_orthogonal_couplings_is_the_number_of_units(curves):
     curve = curves[EchoStateNetwork.orthogonal]
     assert 0.95 * 50 <= jnp.sum(curve) <= 50
@@ -79,6 +80,7 @@ def test_memory_of_orthogonal_couplings_is_the_number_of_units(curves):
     np.testing.assert_allclose(curve[50:90], kept * (1 - kept), atol=0.01)
 
 
+@pytest.mark.slow
 def test_memory_of_random_couplings_is_below_it(curves):
     assert 15 < jnp.sum(curves[EchoStateNetwork]) <= 50
 

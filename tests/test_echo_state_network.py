@@ -89,6 +89,7 @@ def test_a_contraction_forgets_its_start_at_least_at_that_rate(getkey):
     assert np.all(apart <= rate ** np.arange(1, 41) * (1 + 1e-12))
 
 
+@pytest.mark.slow
 def test_above_one_it_remembers_its_start_without_a_signal(getkey):
     network = EchoStateNetwork(1, 40, key=getkey(), spectral_radius=3.0)
     forgetting = eqx.filter_jit(network.forgetting)
@@ -98,6 +99,7 @@ def test_above_one_it_remembers_its_start_without_a_signal(getkey):
     assert np.asarray(forgetting(loud, key=getkey()))[-1] < 1e-9
 
 
+@pytest.mark.slow
 def test_networks_under_vmap_are_those_one_by_one(getkey):
     keys, x = jax.random.split(getkey(), 3), series(getkey(), 2, 5, 2)
     many = eqx.filter_vmap(lambda key: small(key))(keys)

@@ -78,7 +78,7 @@ def slow(*case):
         slow(DifferentialEvolution, 20, 150, 1e-6),
         (PSO, 24, 150, 1e-3),
         slow(partial(SimpleGA, std_schedule=FALLING), 32, 200, 1e-2),
-        (partial(Open_ES, optimizer=SLOWING, std_schedule=FALLING), 32, 200, 1e-2),
+        slow(partial(Open_ES, optimizer=SLOWING, std_schedule=FALLING), 32, 200, 1e-2),
         slow(partial(PGPE, optimizer=SLOWING), 32, 200, 1e-2),
     ],
     ids=["cma", "differential", "swarm", "genetic", "open", "pgpe"],
@@ -201,6 +201,7 @@ def test_a_population_resumes_to_the_same_bits(tmp_path):
     np.testing.assert_array_equal(again.model.weight, whole.model.weight)
 
 
+@pytest.mark.slow
 def test_a_distribution_goes_on_from_where_it_was_projected_to():
     def far(y, targets):
         return jnp.mean((y - 2) ** 2)

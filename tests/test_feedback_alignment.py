@@ -122,6 +122,7 @@ def test_a_mesh_keeps_its_own_rule_within_a_stack(getkey):
     assert rule.cost(stack, x[0]).runs == 1 + 2
 
 
+@pytest.mark.slow
 def test_complex_signals_and_the_rule_of_a_layer_within(getkey):
     """Two matrices with a nonlinearity between, then detectors."""
     one, two = Matrix(field(getkey(), 4, 4)), Matrix(field(getkey(), 3, 4))
@@ -184,6 +185,7 @@ def matrix(feedback, number, receivers, senders, layer=None, key=None, dtype=flo
     return feedback.matrix(link, key=key)
 
 
+@pytest.mark.slow
 def test_random_matrices_keep_an_errors_length_on_average(getkey):
     key, link = getkey(), (1, 2000, 30)
     weights = eqx.nn.Linear(2000, 30, key=key)
@@ -315,6 +317,7 @@ def test_a_scattering_medium_projects_as_its_matrix_does(getkey):
         cotangents(stack, [DirectFeedbackAlignment(small)], x)
 
 
+@pytest.mark.slow
 def test_a_noisy_ring_weight_bank_projects_both_signs(getkey):
     bank = pnn.optics.RingWeightBank(
         jax.random.uniform(getkey(), (9, 3), maxval=50e9),

@@ -165,6 +165,7 @@ def test_labels_are_written_where_they_should_be():
         LabelInPixels(6)(x, labels)
 
 
+@pytest.mark.slow
 def test_normalizations_keep_the_direction_alone(getkey):
     h = jax.random.normal(getkey(), (3, 2, 4)).at[1].set(0.0)
     length, mean = unit_length(h), unit_mean_square(field(getkey(), 3, 8))
@@ -208,6 +209,7 @@ def data(getkey):
     return pnn.data.Dataset(*blobs(100, getkey()), *blobs(60, getkey()), tuple("abc"))
 
 
+@pytest.mark.slow
 def test_devices_between_blocks_are_never_differentiated(data, getkey):
     """All blocks at once, with hard wrong labels."""
     blocks = [
@@ -223,6 +225,7 @@ def test_devices_between_blocks_are_never_differentiated(data, getkey):
     assert result.history.final()["accuracy"] > 0.9
 
 
+@pytest.mark.slow
 def test_a_greedy_run_moves_one_block(data, getkey):
     sizes = (7, 8, 8, 8)
     model = eqx.nn.Sequential(

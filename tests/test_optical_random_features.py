@@ -41,6 +41,7 @@ def test_features_of_a_medium_make_the_kernel_in_closed_form(getkey):
     assert errors[0] / errors[1] == pytest.approx(4, rel=0.4)
 
 
+@pytest.mark.slow
 def test_handwritten_digits_behind_a_diffuser(getkey):
     """Against 2.5 times as many mistakes, at least, of a readout of the pixels."""
     digits = pnn.data.digits()

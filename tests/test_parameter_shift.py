@@ -89,6 +89,7 @@ def test_a_circuit_keeps_its_norm_and_its_precision(getkey):
         VariationalCircuit(0, 2, key=getkey())
 
 
+@pytest.mark.slow
 def test_powers_too_are_sinusoids_at_any_shift(getkey):
     layer = DetectedMesh(pnn.optics.MZIMesh(4, key=getkey(), loss=0.2))
     x = field(getkey(), 3, 4)

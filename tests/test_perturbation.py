@@ -124,6 +124,7 @@ def test_sequential_codes_are_finite_differences(tanh):
         assert pnn.relative_error(measured, expected) < 1e-10
 
 
+@pytest.mark.slow
 def test_mean_cosines_and_lengths_are_those_of_random_directions(getkey):
     # 120 parameters, one example, no runs for the input.
     layer, x = Tanh(jax.random.normal(getkey(), (12, 10))), jnp.ones((1, 10)) / 10
@@ -160,6 +161,7 @@ def test_mean_cosines_and_lengths_are_those_of_random_directions(getkey):
         assert jnp.abs(across.mean(0)).max() < 4.5 * across.std(0).max() / 400**0.5
 
 
+@pytest.mark.slow
 def test_demodulation_averages_the_noise_of_the_cost(getkey):
     layer, x = Tanh(jax.random.normal(getkey(), (2, 2))), jnp.ones((1, 2))
     exact = gradient(layer, x)[0]
@@ -310,6 +312,7 @@ def final_loss(search):
     return float(np.mean(train(search, layer).history.loss[-5:]))
 
 
+@pytest.mark.slow
 def test_searches_fit_a_linear_layer():
     adam = optimizers.spsa(0.05, 0.01, rate_decay=0.0, direction=optax.scale_by_adam())
     sinusoidal = optimizers.multiplexed_gradient_descent(

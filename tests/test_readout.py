@@ -70,6 +70,7 @@ def test_forgetting_weighs_the_examples_by_their_age():
     assert_same(memory.update(x[25:], y[25:]).readout, reference, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_logistic_regression_is_that_of_scikit_learn():
     x, _ = correlated(60, 5, spread=0.5)
     labels = np.digitize(x[:, 0], np.quantile(x[:, 0], [0.3, 0.7]))

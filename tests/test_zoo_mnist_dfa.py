@@ -60,6 +60,7 @@ SMALL = {
 }
 
 
+@pytest.mark.slow
 def test_optical_feedback_learns_and_is_drawn(tmp_path):
     with jax.enable_x64(False):
         experiment = MnistOpticalDFA(**SMALL)

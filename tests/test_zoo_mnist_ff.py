@@ -31,6 +31,7 @@ def test_the_image_moves_and_the_label_stays():
     assert jnp.array_equal(moved(x), x)
 
 
+@pytest.mark.slow
 def test_optics_of_a_block_conserve_the_light_and_answer_to_the_label():
     experiment = FFFiber(groups=4, units=9, steps=8)
     setup = experiment.optics(SIDE**2 + CLASSES, jax.random.key(1)).value

@@ -34,6 +34,7 @@ def test_taps_are_the_last_inputs():
     np.testing.assert_array_equal(rows[0], [0, 0, 1])
 
 
+@pytest.mark.slow
 def test_mackey_glass_small(tmp_path):
     settings = {"units": 60, "train": 400, "test": 200, "runs": 5, "washout": 50}
     outcome = run(MackeyGlass(seeds=1, horizon=10, **settings))
@@ -55,6 +56,7 @@ def test_a_free_run_hears_only_itself(getkey):
     np.testing.assert_allclose(free, wave[300:360], atol=1e-3)
 
 
+@pytest.mark.slow
 @needs_files
 def test_santa_fe_small(tmp_path):
     settings = {"train": 2000, "test": 500, "washout": 50, "register": 10}
