@@ -43,8 +43,8 @@ class FFFiber(AbstractStudy):
     input, a fiber, and a camera; the weights see the camera's image, and the input too.
     The same layers without the fibers learn the same images in the same order.
 
-    The value is the mean accuracy with fibers; the table has both. What the camera shows
-    comes in addition to what a layer without a fiber sees: it has more weights, too.
+    The value is the mean accuracy with fibers; the table has both. A layer behind a
+    fiber sees the camera's image in addition, so it has more weights, too.
     """
 
     seeds: int = setting(3, "networks of each kind, and fibers", low=1)
