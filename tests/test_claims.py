@@ -10,15 +10,12 @@ from helpers import ESTIMATORS, LAYERS, Matrix, Tanh, field, outcome, pairs
 
 import pnnjax as pnn
 
-# These send back JAX's own derivative of the layer, or know nothing of it, or are
-# variants of rules that are held on every layer. One layer of each kind is enough for
-# every day; the slow run takes them all.
+# These send back JAX's own derivative of the layer, or are variants of rules that are
+# held on every layer, or know nothing of the layer. One layer of each kind, or a few at
+# all, are enough for every day; the slow run takes them all.
 VARIANTS = {
     "autodiff",
     "physics-aware",
-    "finite-difference",
-    "spsa",
-    "multiplexed",
     "implicit",
     "coupled",
     "ep-one-sided",
@@ -27,8 +24,9 @@ VARIANTS = {
     "frequency",
     "contrastive-hebbian",
     "echo-one-sided",
+    "parameter-shift",
 }
-EVERY_DAY = {
+OF_EACH_KIND = {
     "matrix",
     "foreign",
     "mesh-mismatched",
@@ -37,10 +35,14 @@ EVERY_DAY = {
     "wave",
     "rc",
 }
+BLIND = {"finite-difference", "spsa", "multiplexed"}
+FEW = {"matrix", "foreign"}
 
 
 def marked(layer, estimator):
-    rare = estimator in VARIANTS and layer not in EVERY_DAY
+    rare = (estimator in VARIANTS and layer not in OF_EACH_KIND) or (
+        estimator in BLIND and layer not in FEW
+    )
     return pytest.param(layer, estimator, marks=[pytest.mark.slow] if rare else [])
 
 
