@@ -16,7 +16,7 @@ from .._search import AbstractSearch
 from ..data import Dataset, moons
 from ..optimizers import evolution
 from ._experiment import AbstractStudy, Outcome
-from ._moons_insitu import MODES, light_of, pair_powers
+from ._moons_insitu import MODES, light_of, pair_powers, within
 from ._settings import setting
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class MeshCMAES(AbstractStudy):
         raw = self._points()
 
         def powers(point: Float[Array, " 2"]) -> Float[Array, " 2"]:
-            return model(self._light(point))
+            return model(self._light(within(point, REACH)))
 
         return plots.decision_regions(powers, (raw.test_x, raw.test_y))
 

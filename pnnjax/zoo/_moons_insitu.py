@@ -111,7 +111,7 @@ class MoonsInSitu(AbstractExperiment):
 
         def powers(point: Float[Array, " 2"]) -> Float[Array, " 2"]:
             # In the corners the modulators are at their limit.
-            return model(self._light(_within(point, self._reach)))
+            return model(self._light(within(point, self._reach)))
 
         return plots.decision_regions(powers, (raw.test_x, raw.test_y))
 
@@ -130,7 +130,8 @@ def _from_center(points: Float[Array, "*batch 2"]) -> Float[Array, "*batch 2"]:
     return points - jnp.broadcast_to(jnp.asarray(CENTER, points.dtype), points.shape)
 
 
-def _within(point: Float[Array, " 2"], reach: float) -> Float[Array, " 2"]:
+def within(point: Float[Array, " 2"], reach: float) -> Float[Array, " 2"]:
+    """The nearest point that light can show."""
     offset = _from_center(point)
     excess = jnp.maximum(jnp.hypot(offset[0], offset[1]) / reach, 1)
     return point + offset * (1 / excess - 1)

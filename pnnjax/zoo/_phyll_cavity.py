@@ -43,11 +43,10 @@ class PhyLLCavity(AbstractTraining):
     beside that, as in the code of the paper; its activities set the next cavity.
 
     With `training=backprop`, the same cavities and layers are trained as a whole, the
-    first ten outputs being logits, and the waves being differentiated. Of seed 0, one
-    cavity reaches 94.2 % by either rule.
+    first ten outputs being logits, and the waves being differentiated.
     """
 
-    epochs: int = setting(5, "passes through the training images", low=1)
+    epochs: int = setting(15, "passes through the training images", low=1)
     batch_size: int = setting(32, "images a step", low=1)
     training: Literal["phyll", "backprop"] = setting("phyll", "rule of learning")
     blocks: int = setting(1, "cavities, with a linear layer after each", low=1)
