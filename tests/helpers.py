@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import pnnjax as pnn
-from pnnjax.quantum import VariationalCircuit
 
 needs_files = pytest.mark.skipif(
     not os.environ.get("PNNJAX_DATA"),
@@ -40,6 +39,18 @@ class Tanh(pnn.AbstractLayer):
 
     def __call__(self, x, *, key=None):
         return jnp.tanh(jnp.einsum("mn,...n->...m", self.weight, x))
+
+
+class NextLabel(pnn.objectives.AbstractWrongLabels):
+    """The label after the right one, so that gradients can be found by hand."""
+
+    def __call__(self, labels, classes, scores, keys):
+        return (labels + 1) % classes
+
+
+def linear(inputs, outputs, key):
+    """Without a bias."""
+    return eqx.nn.Linear(inputs, outputs, use_bias=False, key=key)
 
 
 def normal(key, like):
@@ -378,7 +389,7 @@ LAYERS = {
         jax.random.normal(key, (3, 2)),
     ),
     "quantum": lambda key: (
-        VariationalCircuit(3, 2, key=key),
+        pnn.quantum.VariationalCircuit(3, 2, key=key),
         jax.random.normal(key, (3, 3)),
     ),
     "rings": lambda key: (

@@ -6,11 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import field
+from helpers import NextLabel, field, linear
 
 import pnnjax as pnn
 from pnnjax.objectives import (
-    AbstractWrongLabels,
     LabelAppended,
     PairCosine,
     ReferenceCosine,
@@ -22,22 +21,11 @@ CLASSES = 3
 TAU = 4.0
 
 
-class NextLabel(AbstractWrongLabels):
-    """The label after the right one, so that gradients can be found by hand."""
-
-    def __call__(self, labels, classes, scores, keys):
-        return (labels + 1) % classes
-
-
 @pytest.fixture
 def examples(getkey):
     x = jax.random.normal(getkey(), (5, 4))
     labels = jnp.asarray([0, 2, 1, 1, 0], jnp.int32)
     return x, labels, jax.random.split(getkey(), 5)
-
-
-def linear(inputs, outputs, key):
-    return eqx.nn.Linear(inputs, outputs, use_bias=False, key=key)
 
 
 @eqx.filter_jit

@@ -44,7 +44,7 @@ def test_the_vowels_chip_is_trained_by_its_loss_alone():
     study = VowelForwardOnly(epochs=2, batch_size=16, samples=2)
     out = study.run(seed=0, checkpoint=None, resume=False, progress=False)
     # Two pairs of settings, 16 vowels, three steps an epoch.
-    assert out.table["physical runs"][-1] == 2 * 2 * 16 * 3 * 2
+    assert out.table["physical_runs"][-1] == 2 * 2 * 16 * 3 * 2
     assert isinstance(out.model, pnn.devices.DeviceLayer)
 
 
@@ -77,7 +77,7 @@ def test_clothes_are_learned_and_codes_turn_to_the_gradient():
     study = FashionMGD(epochs=20, batch_size=20, perturbations=16, hidden=2, noise=1e-6)
     with jax.enable_x64(False):
         out = study.run(seed=0, checkpoint=None, resume=False, progress=False)
-        assert out.table["physical runs"][-1] == 17 * 20 * 2 * 20
+        assert out.table["physical_runs"][-1] == 17 * 20 * 2 * 20
         _, real = study.design(key=jax.random.key(0))
         images = study.images()
         found = study.cosines(real, WalshCode(), (images.train_x, images.train_y), 256)

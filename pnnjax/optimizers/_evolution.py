@@ -45,7 +45,7 @@ def evolution(
 
     **Raises:** `TypeError` if `strategy` makes no such algorithm; `ValueError` if it
     can't work with that population, or has no such setting.
-    **Source:** Lange, *GECCO* (2023), doi:10.1145/3583133.3590733, for `evosax`.
+    **Source:** Lange, arXiv:2212.04180, for `evosax`.
     """
     if population < 2:
         raise ValueError(f"A population has at least 2 members, not {population}.")

@@ -20,6 +20,7 @@ from .._search import AbstractSearch
 from ..data import Dataset, fashion_mnist
 from ..devices import DeviceLayer, SimulatedDevice
 from ..estimators import AbstractCode, RandomCode, SequentialCode, WalshCode
+from ._counted import counted
 from ._experiment import AbstractStudy, Outcome
 from ._settings import setting
 
@@ -91,22 +92,11 @@ class FashionMGD(AbstractStudy):
             progress=progress,
         )
         runs = (1 + self.perturbations) * self.batch_size  # a step
-        return Outcome(
-            value=history.final()["accuracy"],
-            seconds=history.seconds,
-            model=model,
-            history=None,
-            table={
-                "step": history.steps,
-                "physical runs": [runs * int(step) for step in history.steps],
-                "accuracy": history.metrics["accuracy"],
-            },
-            pictures={
-                "training": lambda: plots.learning_curve(history),
-                "alignment": partial(self.alignment, seed, clothes),
-                "physics": lambda: self.picture(model, clothes),
-            },
-        )
+        pictures = {
+            "alignment": partial(self.alignment, seed, clothes),
+            "physics": lambda: self.picture(model, clothes),
+        }
+        return counted(model, history, runs, pictures)
 
     def images(self) -> Dataset:
         """Powers (W) of the channels of each image, the last one constant."""

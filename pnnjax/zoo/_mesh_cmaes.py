@@ -15,6 +15,7 @@ from .._layer import AbstractLayer, Facts
 from .._search import AbstractSearch
 from ..data import Dataset, moons
 from ..optimizers import evolution
+from ._counted import counted
 from ._experiment import AbstractStudy, Outcome
 from ._moons_insitu import MODES, light_of, pair_powers, within
 from ._settings import setting
@@ -96,21 +97,7 @@ class MeshCMAES(AbstractStudy):
             progress=progress,
         )
         runs = self.population * self.batch_size  # a generation
-        return Outcome(
-            value=history.final()["accuracy"],
-            seconds=history.seconds,
-            model=model,
-            history=None,
-            table={
-                "generation": history.steps,
-                "physical_runs": [runs * int(step) for step in history.steps],
-                "accuracy": history.metrics["accuracy"],
-            },
-            pictures={
-                "training": lambda: plots.learning_curve(history),
-                "physics": lambda: self._picture(model),
-            },
-        )
+        return counted(model, history, runs, {"physics": lambda: self._picture(model)})
 
     def data(self) -> Dataset:
         """The points as light."""

@@ -12,6 +12,7 @@ from .._fit import fit
 from .._search import AbstractSearch
 from ..data import Dataset
 from ..devices import DeviceLayer, SimulatedDevice
+from ._counted import counted
 from ._experiment import AbstractStudy, Outcome
 from ._settings import setting
 from ._vowel_mesh import VowelMesh, network
@@ -71,21 +72,8 @@ class VowelForwardOnly(AbstractStudy):
             progress=progress,
         )
         runs = 2 * self.samples * self.batch_size  # a step
-        return Outcome(
-            value=history.final()["accuracy"],
-            seconds=history.seconds,
-            model=model,
-            history=None,
-            table={
-                "step": history.steps,
-                "physical runs": [runs * int(step) for step in history.steps],
-                "accuracy": history.metrics["accuracy"],
-            },
-            pictures={
-                "training": lambda: plots.learning_curve(history),
-                "physics": lambda: plots.mesh(model.layer.layers[0]),
-            },
-        )
+        pictures = {"physics": lambda: plots.mesh(model.layer.layers[0])}
+        return counted(model, history, runs, pictures)
 
     def light(self) -> Dataset:
         """Light of the formants, as for `vowel-mesh`."""
