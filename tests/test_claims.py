@@ -18,6 +18,7 @@ VARIANTS = {
     "physics-aware",
     "implicit",
     "coupled",
+    "ep-holomorphic",
     "ep-one-sided",
     "ep-random-sign",
     "ep-vector-field",

@@ -92,6 +92,7 @@ def test_softmax_pooling_lies_between_mean_and_maximum():
     np.testing.assert_allclose(SoftmaxPool(2, 1e6)(maps), MaxPool(2)(maps))
 
 
+@pytest.mark.slow
 def test_rows_that_fill_no_window_are_left_out():
     maps = jax.random.normal(KEY, (2, 7, 5, 3))
     for pool in POOLS.values():

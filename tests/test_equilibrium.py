@@ -199,6 +199,7 @@ def test_gradient_scales_exactly_with_the_loss_in_single_precision(getkey):
         np.testing.assert_allclose(a, b * 2**12, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_zero_cotangent_makes_a_zero_gradient(getkey):
     layer, x = springs(getkey())
     model = pnn.Physical(layer, pnn.estimators.EquilibriumPropagation(0.1))

@@ -167,6 +167,7 @@ def test_a_population_runs_a_device_once_each_and_asks_for_no_derivative():
     assert result.history.loss[-1] < 0.5 * result.history.loss[0]
 
 
+@pytest.mark.slow
 def test_a_population_resumes_to_the_same_bits(tmp_path):
     found, file = evolution(PSO, 6, spread=0.3), tmp_path / "run"
     data = pnn.data.Dataset(*regression(), *regression(), ("a", "b"))

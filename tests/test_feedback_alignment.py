@@ -290,6 +290,7 @@ def test_ternary_errors(getkey):
         TernaryError(1.0)
 
 
+@pytest.mark.slow
 def test_a_scattering_medium_projects_as_its_matrix_does(getkey):
     t = pnn.optics.gaussian_medium(13, 3, 1.0, key=getkey())
     stack, x = tanh_stack((4, 5, 3), getkey()), jax.random.normal(getkey(), (5, 4))

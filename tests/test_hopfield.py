@@ -210,6 +210,7 @@ def test_energy_falls_at_every_step_until_nothing_moves(make, settings, activati
     assert largest(network.residual(end, x)) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [layered, full], ids=["layered", "full"])
 def test_relaxations_of_either_kind_end_in_the_same_state(make):
     x, nudge = inputs(4), 0.1 * jnp.ones((4, 2))
@@ -284,6 +285,7 @@ def test_differentiating_through_the_relaxation_gives_the_implicit_gradient():
     assert pnn.hold_to_claim(network, rule, x, key=KEY).held
 
 
+@pytest.mark.slow
 def test_centered_contrast_is_exact_where_no_unit_is_at_its_bound():
     network = eqx.tree_at(
         lambda n: [c.bias for c in n.couplings],

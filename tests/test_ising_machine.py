@@ -115,6 +115,7 @@ def thermal(m, x, nudge, temperature=1.0):
     return jax.grad(average)(m).couplings[0]
 
 
+@pytest.mark.slow
 def test_thermal_contrast_tends_to_the_response(getkey):
     """d<y>/dJ = -cov(y, dE/dJ)/T: to first order in the nudge, centered to second."""
     m, x = machine(getkey()), jax.random.normal(getkey(), (3,))

@@ -176,6 +176,7 @@ def test_torque_is_the_negative_derivative_of_the_energy(imaginary, getkey):
         np.testing.assert_allclose(force, -de, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_nudge_is_balanced_a_complex_one_too(getkey):
     layer = layered(getkey())
     x = jnp.asarray(draw(getkey(), 2, 4))
@@ -213,6 +214,7 @@ def test_derivative_is_that_of_finite_differences(getkey):
     np.testing.assert_allclose((8 * near - far) / (12 * h), exact, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_clamped_outputs_are_held_on_their_side(getkey):
     layer = layered(getkey(), outputs=2, scale=2.0)
     x = jnp.asarray(draw(getkey(), 6, 4))

@@ -157,6 +157,7 @@ def test_dense_problems_are_symmetric_and_their_energies_can_be_reached(read):
 # The picture
 
 
+@pytest.mark.slow
 def test_the_picture_of_spins_shows_sweeps_from_left_to_right(tmp_path):
     from pnnjax.spins import anneal
 

@@ -181,6 +181,7 @@ def test_a_single_mode_gets_the_phase_gamma_p_l():
     assert gamma * peak * length > 0.2
 
 
+@pytest.mark.slow
 def test_light_shaped_by_a_modulator_comes_out_as_speckle(getkey):
     """Layers in sequence, differentiated down to the modulator's pixels."""
     modes = GradedIndexModes(4)

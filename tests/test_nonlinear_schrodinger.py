@@ -203,6 +203,7 @@ def test_facts_follow_the_settings():
     assert facts(gamma=0.0).linear and facts(gamma=0.0).reciprocal
 
 
+@pytest.mark.slow
 def test_gradient_is_the_slope():
     """Of all that may be trained, through blocks that are computed again."""
     settings = jnp.asarray([PERIOD / 2, BETA2, GAMMA, 1e-3])

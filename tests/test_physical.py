@@ -276,7 +276,7 @@ def test_attach_reaches_every_layer_that_supports_the_rule(getkey):
     )
     assert isinstance(few.layers[0], pnn.Physical)
     x = field(getkey(), 3, 4)
-    same(attached(x[0]), model(x[0]))
+    same(eqx.filter_jit(attached)(x[0]), eqx.filter_jit(model)(x[0]))
     with pytest.raises(ValueError, match="No layer .* `AbstractSymmetricLayer`"):
         pnn.attach(eqx.nn.MLP(2, 2, 2, 1, key=getkey()), pnn.estimators.FullyForward())
 
@@ -298,7 +298,8 @@ def test_frozen_and_estimator_numbers_are_not_trainable(getkey):
     model = pnn.Physical(mesh, rule)
     trained = eqx.filter(model, pnn.is_trainable(model))
     assert len(jax.tree.leaves(trained)) == 3
-    grad = eqx.filter_grad(lambda m: power(m(field(getkey(), 3, 4))[..., 0]))(model)
+    x = field(getkey(), 3, 4)
+    grad = eqx.filter_jit(eqx.filter_grad(lambda m: power(m(x)[..., 0])))(model)
     assert not any(
         jnp.any(leaf)
         for leaf in jax.tree.leaves((grad.layer.splitter_error, grad.estimator))
@@ -310,11 +311,11 @@ def test_a_wrapped_layer_keeps_its_capability_and_one_draw_a_batch(getkey):
     noisy = pnn.imperfections.ReadNoise(0.1)(mesh, key=getkey())
     model = pnn.Physical(noisy, pnn.estimators.InSituBackprop())
     x, keys = field(getkey(), 5, 4), jax.random.split(getkey(), 5)
-    y = jax.vmap(lambda row, k: model(row, key=k))(x, keys)
+    y = eqx.filter_jit(jax.vmap(lambda row, k: model(row, key=k)))(x, keys)
     matrix = jnp.linalg.lstsq(x, y)[0]  # one linear map explains all five rows
     same(x @ matrix, y)
     same(matrix @ matrix.conj().T, jnp.eye(4, dtype=complex))
-    assert jnp.max(jnp.abs(y - mesh(x))) > 1e-3
+    assert jnp.max(jnp.abs(y - eqx.filter_jit(mesh)(x))) > 1e-3
 
 
 def test_physical_cost_is_what_a_counting_layer_counts(getkey):

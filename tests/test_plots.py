@@ -334,6 +334,7 @@ def test_bad_stacks_are_refused():
         pnn.plots.stack(fields, [(3, 9, 30, 33)], 0)
 
 
+@pytest.mark.slow
 def test_cross_section_of_a_gaussian_beam():
     wavelength, pitch, waist = 1e-6, 4e-6, 20e-6
     flat = pnn.optics.PhaseMask(jnp.zeros((64, 64)))

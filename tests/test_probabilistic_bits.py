@@ -113,6 +113,7 @@ def test_the_resistance_averages_to_a_sigmoid_of_the_current():
     np.testing.assert_allclose(device.resistance(jnp.asarray([-1.0, 1.0])), (5e3, 1e4))
 
 
+@pytest.mark.slow
 def test_a_junction_forgets_as_a_random_telegraph():
     device = junction(interval=60e-9)
     current = jnp.full((100_000,), 4.3e-6)

@@ -311,6 +311,7 @@ def test_energy_counts_each_stage_as_the_amplifier_asks():
     )
 
 
+@pytest.mark.slow
 def test_slope_by_conductance_is_half_the_squared_drop(getkey):
     net = random_network(5, "ee")
     x = jax.random.normal(getkey(), (3, 2))
@@ -521,6 +522,7 @@ def gradient(net, rule, x, targets):
     return of(pnn.Physical(net, rule)).layer.conductance
 
 
+@pytest.mark.slow
 def test_centered_contrast_is_exact_where_the_circuit_is_linear(getkey):
     net, x = random_network(13), jax.random.normal(getkey(), (4, 2))
     targets = jax.random.normal(getkey(), (4, 2))

@@ -130,6 +130,7 @@ def test_a_camera_counts_photons():
     np.testing.assert_allclose(counts.var(axis=1), variance, rtol=5 * np.sqrt(4e-5))
 
 
+@pytest.mark.slow
 def test_the_energy_is_as_uncertain_as_said():
     problem, device = glass(6, 5), camera()
     magnets = mattis_sum(problem)

@@ -27,6 +27,7 @@ def test_it_learns_and_draws_with_errors_that_nobody_knows(tmp_path):
         outcome.pictures["physics"]().savefig(tmp_path / "physics.png")
 
 
+@pytest.mark.slow
 def test_the_error_is_answered_by_the_derivative_to_the_currents(tmp_path):
     network = DigitsRC(hidden=3, rows=2).network(key=jax.random.key(0))
     x = CURRENT * jax.random.uniform(jax.random.key(1), (4, 16), jnp.float32)

@@ -28,6 +28,7 @@ def test_black_is_off_resonance():
     assert data.train_x.shape == (5 * len(digits.train_x), 64)
 
 
+@pytest.mark.slow
 def test_pictures_show_what_the_outputs_read(outcome, tmp_path):
     with jax.enable_x64(False):
         figures = {name: draw() for name, draw in outcome.pictures.items()}

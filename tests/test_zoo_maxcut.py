@@ -22,6 +22,7 @@ def ring(monkeypatch):
     monkeypatch.setattr(_maxcut_gset.data, "gset", lambda name: graph)
 
 
+@pytest.mark.slow
 def test_the_study_tells_who_found_which_cut(ring, tmp_path):
     study = zoo.configure(MaxcutGset, {"graphs": "ring", "seconds": 0.01, "sweeps": 50})
     outcome = zoo.run(study, out=tmp_path / "run", progress=False)

@@ -33,6 +33,7 @@ def run(seed=0, **settings):
         return experiment.run(seed=seed, checkpoint=None, resume=False, progress=False)
 
 
+@pytest.mark.slow
 def test_it_learns_clouds_and_is_drawn(speech, tmp_path):
     outcome = run(epochs=6, **SHORT)
     assert outcome.value > 0.8
