@@ -75,7 +75,7 @@ class FFFiber(AbstractStudy):
     )
     figure: ClassVar[str] = "mean test accuracy with fibers"
     published: ClassVar[float | None] = None
-    duration: ClassVar[float] = 240.0
+    duration: ClassVar[float] = 270.0
 
     def run(
         self, *, seed: int, checkpoint: Path | None, resume: bool, progress: bool
