@@ -128,6 +128,7 @@ if len(sys.argv) > 2:
 """
 
 
+@pytest.mark.slow
 def test_killed_at_a_random_moment_and_resumed_it_has_the_same_bits(tmp_path):
     file = tmp_path / "run"
     command = [sys.executable, "-c", TRAINING, str(file)]

@@ -148,6 +148,7 @@ def test_interaction_is_that_of_its_formula(name):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["max", pytest.param("softmax", marks=pytest.mark.slow)]
 )

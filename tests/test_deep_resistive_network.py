@@ -264,6 +264,7 @@ def test_rules_are_exact_until_a_diode_switches(rule, getkey):
     assert pnn.relative_error(measured, exact) < 1e-8
 
 
+@pytest.mark.slow
 def test_single_precision_keeps_the_contrast_of_two_energies(getkey):
     net = DeepResistiveNetwork((100, 30, 10), key=getkey(), input_gain=500.0)
     x = jax.random.uniform(getkey(), (16, 100))

@@ -207,6 +207,7 @@ def test_a_zero_cotangent_makes_a_zero_gradient(getkey):
     assert all(jnp.all(leaf == 0) for leaf in jax.tree.leaves(bars))
 
 
+@pytest.mark.slow
 def test_random_signs_average_to_the_centered_gradient(getkey):
     layer, x = springs(getkey(), relaxation=FixedSteps(150, 150))
     one_sided = pnn.estimators.RandomSignEP(0.5)

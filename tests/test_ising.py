@@ -76,6 +76,7 @@ def test_a_flip_costs_twice_the_spin_times_its_local_field(which):
     np.testing.assert_allclose(cost, local, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", (jnp.float32, jnp.float64))
 def test_edges_and_matrix_are_the_same_problem(dtype):
     dense, sparse = jax.tree.map(

@@ -1,7 +1,6 @@
 """The house: floors import downwards, and `import pnnjax` stays light."""
 
 import ast
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -164,11 +163,10 @@ def seconds_to_import(names: str) -> float:
 
 
 def test_import_costs_less_than_half_more_than_what_it_stands_on():
-    ratios = [
-        seconds_to_import("pnnjax") / seconds_to_import("equinox, optax")
-        for _ in range(3)
-    ]
-    assert statistics.median(ratios) < 1.5
+    names = "pnnjax", "equinox, optax"
+    # The least of three: what else the machine does only adds to it.
+    ours, theirs = (min(seconds_to_import(name) for _ in range(3)) for name in names)
+    assert ours < 1.5 * theirs
 
 
 def test_heavy_libraries_are_imported_when_used():

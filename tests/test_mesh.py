@@ -233,6 +233,7 @@ def test_gradients_match_plain_autodiff(kind, modes, batch, getkey):
     assert not ours.theta[~mesh.occupied].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind, modes",
     [(MZIMesh, 4), pytest.param(TriangularMesh, 5, marks=pytest.mark.slow)],

@@ -328,6 +328,7 @@ def test_searches_fit_a_linear_layer():
     assert final_loss(sinusoidal) < 1e-6 * start
 
 
+@pytest.mark.slow
 def test_three_time_scales(getkey):
     """Sequential perturbations during one batch make one step of gradient descent."""
     x, y = task()

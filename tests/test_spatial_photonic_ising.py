@@ -61,6 +61,7 @@ def test_the_lens_adds_the_fields_up():
     np.testing.assert_allclose(mattis_brightness(jnp.sign(xi), jnp.sign(xi)), 1)
 
 
+@pytest.mark.slow
 def test_the_brightnesses_are_the_energy():
     problem, spins = glass(7, 0), configurations(7)
     magnets = mattis_sum(problem)

@@ -18,6 +18,7 @@ def run(experiment, seed=0):
         return experiment.run(seed=seed, checkpoint=None, resume=False, progress=False)
 
 
+@pytest.mark.slow
 def test_narma10_small(tmp_path):
     outcome = run(Narma10(units=60, few=12, seeds=2, train=400, test=200))
     table = outcome.table

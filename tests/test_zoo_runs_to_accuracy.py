@@ -41,6 +41,7 @@ def test_each_method_counts_its_runs_of_the_whole_chip(chip):
     assert runs["CMA-ES"] == method["CMA-ES"].optimizer(1).population
 
 
+@pytest.mark.slow
 def test_all_methods_begin_with_one_chip_whose_detectors_are_noisy(chip):
     for believed, real in zip(chip.model, chip.real, strict=True):
         np.testing.assert_array_equal(believed.theta, real.layer.theta)

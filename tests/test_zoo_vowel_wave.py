@@ -124,6 +124,7 @@ def test_frames_are_the_field_at_their_times(run):
     np.testing.assert_allclose(frames[:, -1], end**2, rtol=1e-4, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_pictures(run, tmp_path):
     with jax.enable_x64(False):
         figures = {name: draw() for name, draw in run.pictures.items()}
