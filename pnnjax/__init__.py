@@ -51,7 +51,10 @@ from ._motion import (
 )
 from ._objective import AbstractLocalObjective as AbstractLocalObjective
 from ._physical import Physical as Physical, attach as attach
-from ._readout import Readout as Readout
+from ._readout import (
+    Readout as Readout,
+    RecursiveReadout as RecursiveReadout,
+)
 from ._scattering import (
     AbstractNonlinearScatteringLayer as AbstractNonlinearScatteringLayer,
     AbstractScatteringLayer as AbstractScatteringLayer,

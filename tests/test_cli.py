@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from pnnjax import zoo
 from pnnjax._cli import app
 from pnnjax.zoo import _registry
+from pnnjax.zoo._run import discard
 from pnnjax.zoo._settings import check
 
 COMMAND = [sys.executable, "-m", "pnnjax"]
@@ -99,6 +100,29 @@ def test_a_folder_keeps_its_run(tmp_path):
     assert "no run of pnnjax" in said
     said = call("train", "toy-rings", "--resume", "--force", code=2)
     assert "not both" in said
+
+
+class Undrawable(zoo.AbstractStudy):
+    """Finds something at once, and fails to draw the second picture of it."""
+
+    name = "toy-undrawable"
+    summary = reference = figure = "none"
+    published = None
+    duration = 1.0
+
+    def run(self, *, seed, checkpoint, resume, progress):
+        from matplotlib.figure import Figure
+
+        pictures = {"good": Figure, "bad": lambda: 1 / 0}
+        return zoo.Outcome(1.0, 0.0, None, None, {"seed": [seed]}, pictures)
+
+
+def test_a_run_that_fails_to_draw_can_be_discarded_whole(tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(ZeroDivisionError):
+        zoo.run(Undrawable(), out=out)
+    discard(out)
+    assert not list(out.iterdir())
 
 
 def test_a_study_runs_by_the_same_command(tmp_path, monkeypatch):

@@ -424,3 +424,18 @@ def test_costs_of_measured_and_digital_feedback(getkey):
     signs = FeedbackAlignment(SignFeedback()).cost(stack, x)
     assert signs.runs == 1 + 5 + 6
     assert signs.measurements == measured + 5 * 5 + 6 * 3
+
+
+def test_a_faulty_mesh_in_a_stack_costs_what_a_good_one_does(getkey):
+    mesh, taps = pnn.optics.MZIMesh(4, key=getkey()), pnn.estimators.InSituBackprop()
+    faulty = pnn.imperfections.Mismatch(sigma=0.1)(mesh, key=getkey())
+    rule, x = (
+        DirectFeedbackAlignment(RandomFeedback(key=getkey())),
+        jnp.ones(4, complex),
+    )
+    good, bad = (
+        rule.cost(eqx.nn.Sequential([pnn.Physical(own, taps)]), x)
+        for own in (mesh, faulty)
+    )
+    assert bad == good
+    assert good.runs == taps.cost(mesh, x).runs

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from pnnjax import plots, zoo
-from pnnjax.zoo import _one_chip
-from pnnjax.zoo._one_chip import METHODS, NoisyDetectors
+from pnnjax.zoo._one_chip import METHODS
 from pnnjax.zoo._runs_to_accuracy import Curve, RunsToAccuracy
 
 
@@ -48,8 +47,8 @@ def test_all_methods_begin_with_one_chip_whose_detectors_are_noisy(chip):
     x = jnp.ones((1, 16), jnp.complex64)
     assert jnp.abs(chip.model[0](x) - chip.real[0](x)).max() > 0.1
     field = jnp.zeros((4000, 16), jnp.complex64)
-    noise = NoisyDetectors(0.01)(field, key=jax.random.key(0))
-    np.testing.assert_allclose(jnp.std(noise), 0.01 * _one_chip.LASER, rtol=0.05)
+    noise = chip.detectors(field, key=jax.random.key(0))
+    np.testing.assert_allclose(jnp.std(noise), 1e-5, rtol=0.05)  # W, of 10 mW
 
 
 def test_a_method_that_is_not_known_is_named():

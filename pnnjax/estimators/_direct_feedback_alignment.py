@@ -47,6 +47,8 @@ class DirectFeedbackAlignment(AbstractEstimator):
 
     **Error:** the last block's gradient is exact. Those of the others start at random
     angles to the gradient, and come below 90° as the weights align with the matrices.
+    Over random matrices, the mean overlap of the whole with the gradient is positive,
+    by the last block; in a small stack, a single draw may begin below zero.
     **Source:** Nøkland, arXiv:1609.01596; Nakajima et al., *Nat. Commun.* 13, 7847
     (2022), doi:10.1038/s41467-022-35216-2 (`slope`).
     """

@@ -42,6 +42,8 @@ class FeedbackAlignment(AbstractEstimator):
 
     **Error:** the last block's gradient is exact. Those of the others start at random
     angles to the gradient, and come below 90° as the weights align with the matrices.
+    Over random matrices, the mean overlap of the whole with the gradient is positive,
+    by the last block; in a small stack, a single draw may begin below zero.
     **Source:** Lillicrap et al., *Nat. Commun.* 7, 13276 (2016),
     doi:10.1038/ncomms13276.
     """

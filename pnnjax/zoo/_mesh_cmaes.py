@@ -11,13 +11,14 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import imperfections, objectives, optics, plots
 from .._fit import fit
-from .._layer import AbstractLayer, Facts
+from .._layer import AbstractLayer
 from .._search import AbstractSearch
 from ..data import Dataset, moons
 from ..optimizers import evolution
 from ._counted import counted
 from ._experiment import AbstractStudy, Outcome
 from ._moons_insitu import MODES, light_of, pair_powers, within
+from ._noisy_detectors import NoisyDetectors
 from ._settings import setting
 
 if TYPE_CHECKING:
@@ -25,26 +26,6 @@ if TYPE_CHECKING:
 
 REACH = 2.1
 """No point, and no corner of the picture, is farther from the center of the moons."""
-
-
-class NoisyDetectors(AbstractLayer):
-    r"""Powers of pairs of modes, as detectors show them.
-
-    With a key, each reading gets Gaussian noise of `deviation` times the laser's power.
-    """
-
-    deviation: float = eqx.field(static=True)
-    power: float = eqx.field(static=True)  # W
-    facts: ClassVar[Facts] = Facts()
-
-    def __call__(
-        self, x: Array, *, key: PRNGKeyArray | None = None
-    ) -> Float[Array, "*batch 2"]:  # W
-        powers = pair_powers(x)
-        if key is None:
-            return powers
-        noise = jax.random.normal(key, powers.shape, powers.dtype)
-        return powers + self.deviation * self.power * noise
 
 
 class MeshCMAES(AbstractStudy):
@@ -118,7 +99,7 @@ class MeshCMAES(AbstractStudy):
 
         magnitude = eqx.nn.Lambda(jnp.abs)
         first, second, third = map(mesh, jax.random.split(key, 3))
-        detectors = NoisyDetectors(self.noise, self.power)
+        detectors = NoisyDetectors(pair_powers, self.noise * self.power)
         layers = [first, magnitude, second, magnitude, third, detectors]
         return eqx.nn.Sequential(layers)
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -14,10 +14,11 @@ from jaxtyping import Array, Complex, Float, PRNGKeyArray
 from .. import estimators, imperfections, optics, optimizers
 from .._estimator import AbstractEstimator
 from .._frozen import Frozen
-from .._layer import AbstractLayer, Facts
+from .._layer import AbstractLayer
 from .._physical import Physical, innermost
 from .._search import AbstractSearch
 from ..devices import SimulatedDevice
+from ._noisy_detectors import NoisyDetectors
 
 LASER = 0.01
 """W, shared by the modes."""
@@ -25,25 +26,6 @@ TAP = 0.1
 """The share of its power by which a mode modulates itself."""
 CLASSES = 10
 MESHES = 2
-
-
-class NoisyDetectors(AbstractLayer):
-    r"""Powers of the first ten modes, as detectors show them.
-
-    With a key, each reading gets Gaussian noise of `deviation` times the laser's power.
-    """
-
-    deviation: float = eqx.field(static=True)
-    facts: ClassVar[Facts] = Facts()
-
-    def __call__(
-        self, x: Complex[Array, "*batch modes"], *, key: PRNGKeyArray | None = None
-    ) -> Float[Array, "*batch 10"]:  # W
-        powers = optics.intensity(x[..., :CLASSES])
-        if key is None:
-            return powers
-        noise = jax.random.normal(key, powers.shape, powers.dtype)
-        return powers + self.deviation * LASER * noise
 
 
 class Chip(NamedTuple):
@@ -99,8 +81,15 @@ def make_chip(
                 modes, tap=TAP, gain=math.pi / 2 / (TAP * bright)
             )
         ),
-        detectors=NoisyDetectors(noise),
+        detectors=NoisyDetectors(class_powers, noise * LASER),
     )
+
+
+def class_powers(
+    field: Complex[Array, "*batch modes"],  # √W
+) -> Float[Array, "*batch 10"]:  # W
+    """Of the first ten modes."""
+    return optics.intensity(field[..., :CLASSES])
 
 
 def in_silico(chip: Chip) -> Method:
@@ -239,12 +228,9 @@ def _whole(chip: Chip, rule: AbstractEstimator, rate: float, epochs: int) -> Met
 
 
 def _by_feedback(chip: Chip, rule: AbstractEstimator) -> Method:
-    network, model = (
-        chip.network([Physical(mesh, _taps()) for mesh in meshes])
-        for meshes in (chip.real, chip.model)
-    )
+    network = chip.network([Physical(mesh, _taps()) for mesh in chip.real])
     # One run of all, and what each mesh measures of its own, a part of a run each.
-    own = rule.cost(model, _light(chip)).runs - 1
+    own = rule.cost(network, _light(chip)).runs - 1
     return Method(Physical(network, rule), _adam(0.05), 1 + own / MESHES, 30)
 
 

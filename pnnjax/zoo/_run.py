@@ -54,16 +54,16 @@ def run(
         seed=seed, checkpoint=folder / CHECKPOINT, resume=resume, progress=progress
     )
     _write_metrics(folder / METRICS, outcome)
-    files = [METRICS]
-    for name, draw in outcome.pictures.items():
-        files.append(f"{name}.png")
-        draw().savefig(folder / files[-1])
+    # All are drawn before any is written: an error leaves no picture without a result.
+    figures = {f"{name}.png": draw() for name, draw in outcome.pictures.items()}
+    for name, figure in figures.items():
+        figure.savefig(folder / name)
     result = {
         "figure": experiment.figure,
         "value": float(outcome.value),
         "published": experiment.published,
         "seconds": outcome.seconds,
-        "files": files,
+        "files": [METRICS, *figures],
     }
     _write_json(folder / RESULT, result)
     return outcome
@@ -94,7 +94,8 @@ def discard(folder: Path) -> None:
     if (folder / CHECKPOINT).is_dir():
         shutil.rmtree(folder / CHECKPOINT)
     written = (_read_json(folder / RESULT) or {"files": []})["files"]
-    for name in (CHECKPOINT, f"{CHECKPOINT}.partial", *written, RESULT, SETTINGS):
+    known = (CHECKPOINT, f"{CHECKPOINT}.partial", METRICS, RESULT, SETTINGS)
+    for name in (*known, *written):
         (folder / name).unlink(missing_ok=True)
 
 
