@@ -5,6 +5,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from . import estimators as estimators
+from ._analog_memory import (
+    AbstractAnalogMemory as AbstractAnalogMemory,
+    AbstractPulsedDevice as AbstractPulsedDevice,
+)
 from ._batch import physical_vjp as physical_vjp
 from ._checkpoint import CheckpointError as CheckpointError
 from ._claims import (
@@ -38,6 +42,7 @@ from ._layer import (
     AbstractPumpProbeLayer as AbstractPumpProbeLayer,
     AbstractReciprocalLayer as AbstractReciprocalLayer,
     AbstractSymmetricLayer as AbstractSymmetricLayer,
+    AbstractTransposableLayer as AbstractTransposableLayer,
     AbstractWrapper as AbstractWrapper,
     Facts as Facts,
     output_size as output_size,

@@ -107,6 +107,34 @@ class AbstractReciprocalLayer(AbstractLayer):
         """
 
 
+class AbstractTransposableLayer(AbstractBoundedLayer):
+    r"""A matrix of analog memory cells, driven and read from either side.
+
+    $y = Wx$, $W_{ji} = \sum_k c_k\,g_{kji}$ plus a constant. An error sent into the
+    outputs arrives as $W^\top\bar y$, and what meets at a cell, $\bar y_j x_i$, changes
+    it where it is.
+    """
+
+    conductance: eqx.AbstractVar[Float[Array, "devices outputs inputs"]]
+    """The state of each cell, in the layer's unit; trained."""
+    traffic: eqx.AbstractVar[Float[Array, "devices outputs inputs"] | None]
+    r"""Zeros, and no physics: its cotangent is $\sum|c_k|\,|\bar y_j|\,|x_i|$ over the
+    batch, where that of `conductance` is $\sum c_k\,\bar y_j\,x_i$. Half the sum and
+    half the difference of the two are what a pulsed update sends up and down."""
+
+    @abc.abstractmethod
+    def read_back(
+        self, y_bar: Float[Array, "*batch outputs"], *, key: PRNGKeyArray | None = None
+    ) -> Float[Array, "*batch inputs"]:
+        """What arrives at the inputs of an error that drives the outputs."""
+
+    @abc.abstractmethod
+    def outer_product(
+        self, x: Float[Array, "*batch inputs"], y_bar: Float[Array, "*batch outputs"]
+    ) -> "AbstractTransposableLayer":
+        """The parameters' cotangent, `traffic` included where it is there."""
+
+
 class AbstractSymmetricLayer(AbstractLayer):
     r"""Light through one plane of tunable elements, then a fixed symmetric system.
 

@@ -14,6 +14,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = {
     "integrators": 1,
     "_types": 1,
+    "_fast_random": 1,
     "_layer": 2,
     "_equilibrium": 2,
     "_motion": 2,
@@ -23,6 +24,7 @@ FLOORS = {
     "_objective": 2,
     "_search": 2,
     "_readout": 2,
+    "_analog_memory": 2,
     "_batch": 2,
     "_physical": 2,
     "_claims": 2,
