@@ -1,5 +1,7 @@
 """A device that is reached by a Python function: an instrument, or a simulator."""
 
+import abc
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -8,37 +10,52 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
-from jax.custom_batching import custom_vmap
 from jax.experimental import io_callback
-from jaxtyping import Array, Inexact, PRNGKeyArray
+from jaxtyping import Array, Inexact, PRNGKeyArray, UInt32
 
 from .._layer import respond
-from ._device import AbstractDevice, parameters_of, without_gradient
-from ._error import DeviceError, record
-from ._retry import FrameError, RetryPolicy
+from ._device import AbstractOnceDevice, parameters_of
+from ._limits import Limits, Range
+from ._reading import checked_frame, refuse_outside, refuse_saturated
+from ._retry import RetryPolicy
+from ._whole_batch import Piece, cut, whole_batch
 
-Range = tuple[float, float]
-Run = Callable[[list[np.ndarray], np.ndarray], Any]
+
+class AbstractNamedRun(abc.ABC):
+    """A `run` that is told the name of each run, which its further attempts share.
+
+    What drives hardware that keeps its last answers by name can ask for one again: a
+    run whose answer was lost is then not made twice.
+    """
+
+    @abc.abstractmethod
+    def __call__(
+        self, parameters: list[np.ndarray], x: np.ndarray, request: str
+    ) -> Any:
+        """One array, of the shape that the layer would give."""
 
 
-class CallbackDevice(AbstractDevice):
+Run = Callable[[list[np.ndarray], np.ndarray], Any] | AbstractNamedRun
+
+
+class CallbackDevice(AbstractOnceDevice):
     """Calls `run(parameters, x) -> y` on the host, once for each batch.
 
     `run` gets NumPy arrays: the trainable leaves of the layer as a list in their order,
     and the batch. It returns one array, of the shape that the layer would give. Under
     `jax.vmap` it sees the whole batch at once; in a sweep that batches the parameters
-    it is called for each of them, one after the other. Runs never overlap.
+    it is called for each of them, one after the other. Runs never overlap. A batch
+    above `batch_limit` is cut along its batch axes, flattened, into as many runs as it
+    takes; each is tried again by itself.
 
-    **Raises:** `DeviceError` where a parameter, input or output is out of its range,
-    or when the retry policy gives up. JAX shows it as a runtime error of its own:
-    `raising_device_errors` gives it back.
+    **Raises:** `DeviceError` where a parameter, input or output is out of its range, a
+    detector is saturated, or the retry policy gives up. JAX shows it as a runtime error
+    of its own: `raising_device_errors` gives it back.
     **Valid for:** use outside of `jax.checkpoint`, which runs things twice.
     """
 
     run: Run = eqx.field(static=True)
-    parameter_range: Range = eqx.field(static=True)
-    input_range: Range = eqx.field(static=True)
-    output_range: Range = eqx.field(static=True)
+    limits: Limits = eqx.field(static=True)
     retry: RetryPolicy = eqx.field(static=True)
     deterministic: bool = eqx.field(static=True)
     _host: "_Host" = eqx.field(static=True)
@@ -50,33 +67,44 @@ class CallbackDevice(AbstractDevice):
         parameter_range: Range,
         input_range: Range,
         output_range: Range,
+        saturates: bool = False,
+        batch_limit: int | None = None,  # examples
+        example_ndim: int = 1,
+        latency: float = 0.0,  # s
         retry: RetryPolicy = RetryPolicy(),
         deterministic: bool = False,
     ):
-        """A device with stated ranges: beyond them is an error, never a clip.
+        """A device with stated `Limits`: beyond them is an error, never a clip.
 
-        **Arguments:** ranges are `(low, high)`, ends included, in the units of what
-        they bound; the modulus is what counts of a complex number, and `-inf`, `inf`
-        are no bound. `deterministic`: `run` has no noise, no memory and no cost, so
-        that XLA may merge, repeat or drop runs. Otherwise each run happens exactly
-        once, in the order of the program.
+        **Arguments:** those of `Limits`. `deterministic`: `run` has no noise, no memory
+        and no cost, so that XLA may merge, repeat or drop runs. Otherwise each run
+        happens exactly once, in the order of the program.
 
-        **Raises:** `ValueError` if a range is empty.
+        **Raises:** `ValueError` if a limit has no meaning, or if a run is not given
+        the time it takes.
         """
-        ranges = (parameter_range, input_range, output_range)
-        if any(not low < high for low, high in ranges):
-            raise ValueError(f"A range is `(low, high)` with low < high: {ranges}.")
+        self.limits = Limits(
+            parameter_range=parameter_range,
+            input_range=input_range,
+            output_range=output_range,
+            saturates=saturates,
+            batch_limit=batch_limit,
+            example_ndim=example_ndim,
+            latency=latency,
+        )
+        if retry.timeout is not None and retry.timeout <= latency:
+            raise ValueError(
+                f"A run takes {latency} s, but `retry` waits only {retry.timeout} s: "
+                f"give it a `timeout` of {2 * latency} s, or None."
+            )
         self.run = run
-        self.parameter_range = parameter_range
-        self.input_range = input_range
-        self.output_range = output_range
         self.retry = retry
         self.deterministic = deterministic
         self._host = _Host()
 
     @property
     def runs(self) -> int:
-        """Batches that the device was asked for until now."""
+        """Runs that the device was asked for until now."""
         return self._host.runs
 
     @property
@@ -90,43 +118,72 @@ class CallbackDevice(AbstractDevice):
         x: Inexact[Array, "..."],
         *,
         key: PRNGKeyArray | None = None,
+        request: UInt32[Array, "3"] | None = None,
     ) -> Inexact[Array, "..."]:
-        arrays, static = eqx.partition(without_gradient(layer), eqx.is_array)
+        del key  # hardware draws its own noise
 
-        def send(arrays: Any, x: Array) -> Array:
-            layer = eqx.combine(arrays, static)
+        def send(layer: Any, request: Any, x: Array) -> Array:
             shape = eqx.filter_eval_shape(respond, layer, x, None)
-            return self._call(shape, parameters_of(layer), x)
+            return self._call(shape, parameters_of(layer), x, request)
 
-        y = _whole_batch(send, arrays, jax.lax.stop_gradient(x))
-        return jax.lax.stop_gradient(y)
+        return whole_batch(send, layer, request, x)
 
-    def _call(self, shape: jax.ShapeDtypeStruct, parameters: list, x: Array) -> Array:
-        measure = partial(self._measure, shape)
+    def _call(
+        self,
+        shape: jax.ShapeDtypeStruct,
+        parameters: list,
+        x: Array,
+        request: Array | None,
+    ) -> Array:
+        pieces = cut(self.limits, x.shape, shape.shape)
+        measure = partial(self._measure, shape, pieces)
         if self.deterministic:
-            return jax.pure_callback(measure, shape, parameters, x)
-        return io_callback(measure, shape, parameters, x, ordered=True)
+            return jax.pure_callback(measure, shape, parameters, x, request)
+        return io_callback(measure, shape, parameters, x, request, ordered=True)
 
     def _measure(
-        self, shape: jax.ShapeDtypeStruct, parameters: list, x: Any
+        self,
+        shape: jax.ShapeDtypeStruct,
+        pieces: list[Piece],
+        parameters: list,
+        x: Any,
+        request: Any,
     ) -> np.ndarray:
-        name = getattr(self.run, "__qualname__", type(self.run).__qualname__)
-        sent = [np.asarray(p) for p in parameters], np.asarray(x)
+        sent, x = [np.asarray(p) for p in parameters], np.asarray(x)
+        rows = x.reshape(-1, *pieces[0].x_shape[1:]) if pieces[1:] else x
+        device, host = _name(self.run), self._host
+        measured = []
+        with host.lock:
+            host.runs += 1
+            refuse = partial(refuse_outside, device, host.runs, tried=0)
+            for index, parameter in enumerate(sent):
+                refuse(f"parameter {index}", parameter, self.limits.parameter_range)
+            refuse("input", x, self.limits.input_range)
+            for index, piece in enumerate(pieces):
+                host.runs += index > 0
+                name = host.name_of(request, index if pieces[1:] else None)
+                measure = partial(_call, self.run, sent, rows[piece.rows], name)
+                measured.append(self._one_run(device, measure, piece, shape.dtype))
+        return (
+            np.concatenate(measured).reshape(shape.shape) if pieces[1:] else measured[0]
+        )
+
+    def _one_run(
+        self, device: str, measure: Callable[[], Any], piece: Piece, dtype: np.dtype
+    ) -> np.ndarray:
+        host = self._host
 
         def attempt() -> np.ndarray:
-            self._host.attempts += 1
-            return _checked(self.run(*sent), shape)
+            host.attempts += 1
+            y, host.frame = checked_frame(measure(), piece.y_shape, dtype, host.frame)
+            return y
 
-        with self._host.lock:
-            self._host.runs += 1
-            refuse = partial(_refuse, name, self._host.runs)
-            for index, parameter in enumerate(sent[0]):
-                refuse(f"parameter {index}", parameter, self.parameter_range, 0)
-            refuse("input", sent[1], self.input_range, 0)
-            before = self._host.attempts
-            y = self.retry(attempt, name, self._host.runs)
-            tried = self._host.attempts - before
-            refuse("output", y, self.output_range, tried)
+        before = host.attempts
+        y = self.retry(attempt, device, host.runs)
+        tried = host.attempts - before
+        refuse_saturated(device, host.runs, y, self.limits, tried=tried)
+        allowed = self.limits.output_range
+        refuse_outside(device, host.runs, "output", y, allowed, tried=tried)
         return y
 
 
@@ -137,59 +194,23 @@ class _Host:
         self.lock = threading.Lock()
         self.runs = 0
         self.attempts = 0
+        self.frame: int | None = None
+        self.name = os.urandom(8).hex()
+
+    def name_of(self, request: Any, piece: int | None) -> str:
+        """The name of the present run."""
+        if request is None:
+            return f"{self.name}-{self.runs}"
+        high, low, number = (int(word) for word in np.asarray(request))
+        end = "" if piece is None else f".{piece}"
+        return f"{high:08x}{low:08x}-{number}{end}"
 
 
-def _whole_batch(send: Callable[[Any, Array], Array], arrays: Any, x: Array) -> Array:
-    """`send(arrays, x)`, which `vmap` turns into one call with a leading axis.
-
-    A callback's own batching rule would call it for each example (`io_callback`).
-    """
-
-    @custom_vmap
-    def run(arrays: Any, x: Array) -> Array:
-        return send(arrays, x)
-
-    @run.def_vmap
-    def rule(size: int, batched: list, arrays: Any, x: Array) -> tuple[Array, bool]:
-        mapped, shared = eqx.partition(arrays, batched[0])
-        if not jax.tree.leaves(mapped):
-            return run(arrays, x), True
-
-        def one_point(point: tuple) -> Array:
-            mapped, x_point = point
-            return run(eqx.combine(mapped, shared), x if x_point is None else x_point)
-
-        return jax.lax.map(one_point, (mapped, x if batched[1] else None)), True
-
-    return run(arrays, x)
+def _call(run: Run, parameters: list[np.ndarray], x: np.ndarray, name: str) -> Any:
+    if isinstance(run, AbstractNamedRun):
+        return run(parameters, x, name)
+    return run(parameters, x)
 
 
-def _checked(frame: Any, shape: jax.ShapeDtypeStruct) -> np.ndarray:
-    if frame is None:
-        raise FrameError("dropped frame: `run` returned None")
-    y = np.asarray(frame)
-    if y.shape != shape.shape:
-        raise FrameError(f"dropped frame: shape {y.shape}, expected {shape.shape}")
-    if not np.can_cast(y.dtype, shape.dtype, "same_kind"):
-        raise TypeError(f"`run` returned {y.dtype}, which is no {shape.dtype}.")
-    if not np.all(np.isfinite(y)):
-        raise FrameError(f"{np.sum(~np.isfinite(y))} of {y.size} values are not finite")
-    return y.astype(shape.dtype)
-
-
-def _refuse(
-    device: str, run: int, what: str, values: np.ndarray, allowed: Range, tried: int
-) -> None:
-    """Raise a `DeviceError` if a value is out of range, or is not a number."""
-    size = np.abs(values) if np.iscomplexobj(values) else values
-    # In the dtype of the values: float32(2 pi) is above the 2 pi of a Python float.
-    low, high = (size.dtype.type(end) for end in allowed)
-    good = (size >= low) & (size <= high)
-    if np.all(good):
-        return
-    bad = size[~good].ravel()
-    reason = (
-        f"{what} out of range: {bad.size} of {size.size} values, the first one "
-        f"{bad[0]:.6g}, are not in [{low:.6g}, {high:.6g}]"
-    )
-    raise record(DeviceError(device, run, tried, reason))
+def _name(run: Run) -> str:
+    return getattr(run, "__qualname__", type(run).__qualname__)

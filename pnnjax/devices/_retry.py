@@ -14,7 +14,14 @@ T = TypeVar("T")
 
 
 class FrameError(Exception):
-    """A frame that was dropped or can't be used; trying again may help."""
+    """A frame that was dropped or can't be used; trying again may help.
+
+    `kind` is a word or two for what went wrong, by which a `DeviceLog` counts.
+    """
+
+    def __init__(self, reason: str, kind: str = "frame"):
+        Exception.__init__(self, reason)
+        self.kind = kind
 
 
 class RetryPolicy(eqx.Module):

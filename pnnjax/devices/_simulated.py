@@ -1,7 +1,7 @@
 """A simulated chip: a layer with imperfections that nobody sees."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -10,6 +10,7 @@ from jaxtyping import Array, Inexact, PRNGKeyArray
 from .._frozen import Frozen, is_trainable
 from .._layer import respond
 from ._device import AbstractDevice, parameters_of, without_gradient
+from ._limits import Limits
 
 
 class SimulatedDevice(AbstractDevice):
@@ -20,6 +21,7 @@ class SimulatedDevice(AbstractDevice):
     is a key.
     """
 
+    limits: ClassVar[Limits] = Limits()
     chip: Frozen[Any]
 
     def __init__(
