@@ -378,6 +378,10 @@ LAYERS = {
         ),
         jax.random.normal(key, (3, 2)),
     ),
+    "crossbar": lambda key: (
+        pnn.circuits.Crossbar(4, 3, key=key, use_bias=True),
+        jax.random.normal(key, (2, 3, 4)),
+    ),
     "waveguide": lambda key: waveguide(key),
     "scattering": lambda key: (
         pnn.optics.ScatteringMedium(pnn.optics.reflecting_medium(4, 0.5, key=key)),
@@ -422,6 +426,7 @@ ESTIMATORS = {
     "ep-vector-field": lambda layer: pnn.estimators.VectorFieldEP(0.05),
     "frequency": lambda layer: pnn.estimators.FrequencyPropagation(0.05),
     "coupled": lambda layer: pnn.estimators.CoupledLearning(1e-4),
+    "transposed-read": lambda layer: pnn.estimators.TransposedRead(),
     "same-device": lambda layer: pnn.estimators.SameDeviceAdjoint(),
     "echo": lambda layer: pnn.estimators.HamiltonianEcho(0.02),
     "echo-one-sided": lambda layer: pnn.estimators.HamiltonianEcho(0.02, False),

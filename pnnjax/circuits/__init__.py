@@ -1,5 +1,6 @@
 """Currents and voltages: networks of resistors and diodes."""
 
+from ._crossbar import Crossbar as Crossbar, is_conductance as is_conductance
 from ._deep_resistive_network import DeepResistiveNetwork as DeepResistiveNetwork
 from ._diode import (
     ExponentialDiode as ExponentialDiode,
@@ -7,7 +8,35 @@ from ._diode import (
     shockley_co_content as shockley_co_content,
     shockley_current as shockley_current,
 )
+from ._encoding import (
+    AbstractEncoding as AbstractEncoding,
+    BitSliced as BitSliced,
+    DifferentialPair as DifferentialPair,
+    Referenced as Referenced,
+)
 from ._graph import BidirectionalAmplifier as BidirectionalAmplifier
+from ._hysteresis import (
+    Course as Course,
+    Sine as Sine,
+    Triangle as Triangle,
+    hysteresis as hysteresis,
+)
+from ._ion_drift import IonDrift as IonDrift
+from ._memristor import AbstractMemristor as AbstractMemristor
 from ._operating_point import OperatingPoint as OperatingPoint
+from ._pulsed_memristor import Pulse as Pulse, PulsedMemristor as PulsedMemristor
 from ._rc_network import RCNetwork as RCNetwork, charge_spread as charge_spread
 from ._resistor_network import ResistorNetwork as ResistorNetwork
+from ._tunnel_junction import (
+    TunnelJunction as TunnelJunction,
+    switching_probability as switching_probability,
+    switching_rate as switching_rate,
+)
+from ._vteam import VTEAM as VTEAM
+from ._windows import (
+    AbstractWindow as AbstractWindow,
+    Biolek as Biolek,
+    HardStop as HardStop,
+    Joglekar as Joglekar,
+    Prodromakis as Prodromakis,
+)

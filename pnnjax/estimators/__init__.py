@@ -60,4 +60,5 @@ from ._sign_feedback import (
 from ._spsa import SPSA as SPSA
 from ._tap_detector import TapDetector as TapDetector
 from ._ternary_error import TernaryError as TernaryError
+from ._transposed_read import TransposedRead as TransposedRead
 from ._vector_field_ep import VectorFieldEP as VectorFieldEP
