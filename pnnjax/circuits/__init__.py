@@ -1,5 +1,6 @@
 """Currents and voltages: networks of resistors and diodes."""
 
+from ._constant_step import ConstantStep as ConstantStep
 from ._crossbar import Crossbar as Crossbar, is_conductance as is_conductance
 from ._deep_resistive_network import DeepResistiveNetwork as DeepResistiveNetwork
 from ._diode import (
@@ -14,6 +15,7 @@ from ._encoding import (
     DifferentialPair as DifferentialPair,
     Referenced as Referenced,
 )
+from ._exponential_step import ExponentialStep as ExponentialStep
 from ._graph import BidirectionalAmplifier as BidirectionalAmplifier
 from ._hysteresis import (
     Course as Course,
@@ -22,11 +24,20 @@ from ._hysteresis import (
     hysteresis as hysteresis,
 )
 from ._ion_drift import IonDrift as IonDrift
+from ._linear_step import LinearStep as LinearStep
 from ._memristor import AbstractMemristor as AbstractMemristor
 from ._operating_point import OperatingPoint as OperatingPoint
+from ._power_step import PowerStep as PowerStep
 from ._pulsed_memristor import Pulse as Pulse, PulsedMemristor as PulsedMemristor
 from ._rc_network import RCNetwork as RCNetwork, charge_spread as charge_spread
 from ._resistor_network import ResistorNetwork as ResistorNetwork
+from ._soft_bounds import SoftBounds as SoftBounds
+from ._step_device import (
+    IDENTICAL as IDENTICAL,
+    AbstractStepDevice as AbstractStepDevice,
+    Cells as Cells,
+    Variation as Variation,
+)
 from ._tunnel_junction import (
     TunnelJunction as TunnelJunction,
     switching_probability as switching_probability,
