@@ -1,4 +1,4 @@
-"""The command line: `pnnjax list` and `pnnjax train`."""
+"""The command line: `pnnjax list`, `pnnjax train` and `pnnjax serve-device`."""
 
 import shlex
 from pathlib import Path
@@ -10,6 +10,7 @@ from . import zoo
 from ._checkpoint import CheckpointError
 from ._diagnose import NonFiniteError
 from .devices import DeviceError
+from .devices._hosting import NotServableError, open_server
 from .zoo._run import discard, stored_result, stored_settings
 from .zoo._settings import explicit, settings_of, values_of
 
@@ -77,6 +78,76 @@ def train(
         command += ["--seed", str(seed)] if seed is not None else []
         again = shlex.join([*command, "--resume"])
         raise _fail(130, f"{error or 'Stopped.'}\nTo go on: {again}") from error
+
+
+@app.command("serve-device")
+def serve_device(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="MODULE:NAME of a function `run(parameters, x)`, a `CallbackDevice`, "
+            "or a `DeviceLayer`."
+        ),
+    ],
+    host: Annotated[
+        str, typer.Option(help="Where to listen; on a network, with a certificate.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 for a free one.")] = 0,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Holds the token, and is written if it isn't there. Or else the "
+            "token is PNNJAX_DEVICE_TOKEN, or a new one, shown once."
+        ),
+    ] = None,
+    certificate: Annotated[Path | None, typer.Option(help="PEM, for TLS.")] = None,
+    private_key: Annotated[Path | None, typer.Option(help="PEM, for TLS.")] = None,
+    plain_text: Annotated[
+        bool,
+        typer.Option(
+            "--plain-text", help="Let token and arrays cross the network readable."
+        ),
+    ] = False,
+    parameter_range: Annotated[
+        tuple[float, float] | None, typer.Option(help="Refuse what is beyond.")
+    ] = None,
+    input_range: Annotated[
+        tuple[float, float] | None, typer.Option(help="Refuse what is beyond.")
+    ] = None,
+    batch_limit: Annotated[
+        int | None, typer.Option(help="Examples in one run.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="For the noise of a simulated device.")
+    ] = None,
+) -> None:
+    """Serve a device to training processes elsewhere, until Ctrl-C."""
+    try:
+        server, where = open_server(
+            name,
+            token_file=token_file,
+            seed=seed,
+            parameter_range=parameter_range,
+            input_range=input_range,
+            batch_limit=batch_limit,
+            host=host,
+            port=port,
+            certificate=certificate,
+            private_key=private_key,
+            plain_text=plain_text,
+        )
+    except (NotServableError, ValueError, ImportError) as error:
+        raise _fail(2, str(error)) from error
+    except OSError as error:
+        raise _fail(1, str(error)) from error
+    with server:
+        try:
+            console = _console()
+            console.print(f"{name} is served at {server.address}", soft_wrap=True)
+            console.print(where, soft_wrap=True)
+            server.wait()
+        except KeyboardInterrupt as error:
+            raise _fail(130, f"Stopped after {server.made} runs.") from error
 
 
 def _train(

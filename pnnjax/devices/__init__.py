@@ -3,6 +3,7 @@
 from ._callback import (
     AbstractNamedRun as AbstractNamedRun,
     CallbackDevice as CallbackDevice,
+    LoggedRun as LoggedRun,
 )
 from ._device import (
     AbstractDevice as AbstractDevice,
@@ -13,7 +14,13 @@ from ._error import (
     DeviceError as DeviceError,
     raising_device_errors as raising_device_errors,
 )
+from ._hosting import LayerRun as LayerRun
+from ._journal import JournalError as JournalError
 from ._limits import Limits as Limits
 from ._reading import Frame as Frame
+from ._remote import RemoteDevice as RemoteDevice
+from ._recorded import RecordedDevice as RecordedDevice
 from ._retry import FrameError as FrameError, RetryPolicy as RetryPolicy
+from ._server import DeviceServer as DeviceServer, serve as serve
 from ._simulated import SimulatedDevice as SimulatedDevice
+from ._wire import Signature as Signature

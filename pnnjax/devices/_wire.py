@@ -6,7 +6,6 @@ raw bytes. Nothing in it is code, and nothing is compressed.
 
 import importlib
 import json
-import math
 import re
 from collections.abc import Mapping
 from types import ModuleType
@@ -22,8 +21,7 @@ SERVICE = "pnnjax.Device"
 HEADER_LIMIT = 64 * 1024  # bytes
 ARRAY_LIMIT = 256
 DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
-SESSION = re.compile(r"[0-9A-Za-z._-]{1,64}")
-NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
+NAME = re.compile(r"[0-9A-Za-z._-]{1,128}")
 
 
 class WireError(ValueError):
@@ -42,19 +40,10 @@ class Signature(NamedTuple):
     answer: jax.ShapeDtypeStruct | None = None
 
 
-class Name(NamedTuple):
-    """Which run: asked for again by the same name, it is the same run."""
-
-    session: str
-    number: int
-    retake: int = 0
-    """How many frames of this run were of no use to the client."""
-
-
 class Request(NamedTuple):
-    """One run that is asked for."""
+    """One run that is asked for; by the same name, it is the same run."""
 
-    name: Name
+    name: str
     parameters: list[np.ndarray]
     x: np.ndarray
 
@@ -70,73 +59,69 @@ class Description(NamedTuple):
 def pack_request(request: Request) -> bytes:
     """**Raises:** `WireError` for a dtype that can't be sent."""
     arrays = {f"p{index}": p for index, p in enumerate(request.parameters)}
-    session, number, retake = request.name
-    notes = {"session": session, "number": f"{number}", "retake": f"{retake}"}
-    return _pack(arrays | {"x": request.x}, notes)
+    return _pack(arrays | {"x": request.x}, {"run": request.name})
 
 
 def unpack_request(message: bytes) -> Request:
     """**Raises:** `WireError` unless `message` is one request."""
     arrays, notes = _unpack(message)
-    _expect("notes", notes, {"session", "number", "retake"})
-    if not SESSION.fullmatch(notes["session"]):
+    _expect("notes", notes, {"run"})
+    if not NAME.fullmatch(notes["run"]):
         raise WireError(
-            "A session is 1 to 64 letters, digits, dots, dashes or underscores"
+            "A run is named by 1 to 128 letters, digits, dots, dashes or underscores"
         )
-    count = len(arrays) - 1
-    _expect("arrays", arrays, {"x", *(f"p{index}" for index in range(count))})
-    name = Name(notes["session"], _whole(notes["number"]), _whole(notes["retake"]))
-    return Request(name, [arrays[f"p{i}"] for i in range(count)], arrays["x"])
+    names = [f"p{index}" for index in range(len(arrays) - 1)]
+    _expect("arrays", arrays, {"x", *names})
+    return Request(notes["run"], [arrays[name] for name in names], arrays["x"])
 
 
-def pack_answer(name: Name, y: np.ndarray) -> bytes:
+def pack_answer(name: str, y: np.ndarray) -> bytes:
     """**Raises:** `WireError` for a dtype that can't be sent."""
-    session, number, retake = name
-    notes = {"session": session, "number": f"{number}", "retake": f"{retake}"}
-    return _pack({"y": y}, notes)
+    return _pack({"y": y}, {"run": name})
 
 
-def unpack_answer(message: bytes, name: Name) -> np.ndarray:
-    """**Raises:** `WireError` unless `message` is the answer to the run of this name."""
+def unpack_answer(message: bytes, name: str) -> np.ndarray:
+    """**Raises:** `WireError` unless `message` answers the run of this name."""
     arrays, notes = _unpack(message)
     _expect("arrays", arrays, {"y"})
-    _expect("notes", notes, {"session", "number", "retake"})
-    given = Name(notes["session"], _whole(notes["number"]), _whole(notes["retake"]))
-    if given != name:
-        raise WireError(f"The answer is to run {given.number}, not to {name.number}")
+    _expect("notes", notes, {"run"})
+    if notes["run"] != name:
+        raise WireError("This is the answer to another run")
     return arrays["y"]
 
 
 def pack_description(description: Description) -> bytes:
-    """The message that answers `Describe`."""
+    """The message that says what can be asked for."""
     limits, signature, message_limit = description
-    notes = {name: f"{getattr(limits, name)!r}" for name in _LIMITS}
-    for name in ("parameter_range", "input_range", "output_range"):
+    notes = {"message_limit": f"{message_limit}"}
+    for name in _RANGES:
         notes[name] = " ".join(repr(float(end)) for end in getattr(limits, name))
+    for name in _SETTINGS:
+        notes[name] = json.dumps(getattr(limits, name))
     for name, part in signature._asdict().items():
-        parts = (part,) if isinstance(part, jax.ShapeDtypeStruct) else part
+        parts = part if isinstance(part, tuple) or part is None else (part,)
         if parts is not None:
-            notes[name] = " ".join(kind_of(array) for array in parts)
-    return _pack({}, notes | {"message_limit": f"{message_limit}"})
+            notes[name] = " ".join(map(kind_of, parts))
+    return _pack({}, notes)
 
 
 def unpack_description(message: bytes) -> Description:
     """**Raises:** `WireError` unless `message` describes a device."""
     arrays, notes = _unpack(message)
     _expect("arrays", arrays, set())
-    _expect("notes", notes, {*_LIMITS, "message_limit"}, set(Signature._fields))
-    read = {name: read(notes[name]) for name, read in _LIMITS.items()}
+    needed = {*_RANGES, *_SETTINGS, "message_limit"}
+    _expect("notes", notes, needed, set(Signature._fields))
+    parts = {name: notes[name] for name in Signature._fields if name in notes}
     try:
-        limits = Limits(**read)
-    except ValueError as error:
-        raise WireError(f"These are no limits: {error}") from None
-    parts = {name: _kinds(notes[name]) for name in Signature._fields if name in notes}
-    for name in {"example", "answer"} & parts.keys():
-        if len(parts[name]) != 1:
-            raise WireError(f"`{name}` is one array, not {notes[name]!r}")
-        parts[name] = parts[name][0]
-    signature = Signature(**parts)
-    return Description(limits, signature, _whole(notes["message_limit"]))
+        ranges = {name: _range(notes[name]) for name in _RANGES}
+        settings = {name: json.loads(notes[name]) for name in _SETTINGS}
+        signature = Signature(
+            **{name: _kinds(text, name == "parameters") for name, text in parts.items()}
+        )
+        limits = Limits(**ranges, **settings)
+        return Description(limits, signature, int(notes["message_limit"]))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise WireError(f"This describes no device: {error}") from None
 
 
 def kind_of(array: Any) -> str:
@@ -162,7 +147,7 @@ def _pack(arrays: Mapping[str, np.ndarray], notes: Mapping[str, str]) -> bytes:
     for name, array in arrays.items():
         if np.iscomplexobj(array):
             pairs.append(name)
-            array = np.stack([array.real, array.imag], axis=-1)
+            array = np.stack([np.real(array), np.imag(array)], axis=-1)
         if array.dtype.newbyteorder("=") not in map(np.dtype, DTYPES.values()):
             raise WireError(f"{name} is {array.dtype}; {_ALLOWED} can be sent")
         # Not `ascontiguousarray`, which makes a vector of a scalar.
@@ -228,55 +213,26 @@ def _expect(
         )
 
 
-def _whole(text: str) -> int:
-    if not NUMBER.fullmatch(text):
-        raise WireError("A number is written with at most 18 digits")
-    return int(text)
-
-
 def _range(text: str) -> tuple[float, float]:
-    ends = text.split(" ")
-    if len(ends) != 2:
-        raise WireError("A range has two ends")
-    return _float(ends[0]), _float(ends[1])
+    low, high = map(float, text.split(" "))
+    return low, high
 
 
-def _float(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise WireError("A number was expected") from None
-
-
-def _kinds(text: str) -> Any:
-    return tuple(map(_kind, text.split()))
-
-
-def _kind(text: str) -> jax.ShapeDtypeStruct:
-    found = _KIND.fullmatch(text)
-    if not found:
-        raise WireError("An array is described as in `float32[64,784]`")
-    shape = tuple(map(int, filter(None, found[2].split(","))))
-    return jax.ShapeDtypeStruct(shape, np.dtype(found[1]))
-
-
-def _choice(**words: Any) -> Any:
-    def read(text: str) -> Any:
-        return words[text] if text in words else _whole(text)
-
-    return read
+def _kinds(text: str, many: bool) -> Any:
+    found = [_KIND.fullmatch(word) for word in text.split()]
+    if not all(found) or not (many or len(found) == 1):
+        raise ValueError("an array is described as in `float32[64,784]`")
+    kinds = [
+        jax.ShapeDtypeStruct(tuple(map(int, filter(None, m[2].split(",")))), m[1])
+        for m in found
+        if m
+    ]
+    return tuple(kinds) if many else kinds[0]
 
 
 _ALLOWED = "float16, float32, float64, complex64 and complex128"
 _KIND = re.compile(
-    r"(float16|float32|float64|complex64|complex128)\[((?:[0-9]{1,9}(?:,|(?=\])))*)\]"
+    r"(float(?:16|32|64)|complex(?:64|128))\[((?:[0-9]{1,9}(?:,[0-9]{1,9})*)?)\]"
 )
-_LIMITS = {
-    "parameter_range": _range,
-    "input_range": _range,
-    "output_range": _range,
-    "saturates": lambda text: text == "True",
-    "batch_limit": _choice(None_=None),
-    "example_ndim": _whole,
-    "latency": _float,
-}
+_RANGES = ("parameter_range", "input_range", "output_range")
+_SETTINGS = ("saturates", "batch_limit", "example_ndim", "latency")
