@@ -18,8 +18,8 @@ from ._hosting import LayerRun as LayerRun
 from ._journal import JournalError as JournalError
 from ._limits import Limits as Limits
 from ._reading import Frame as Frame
-from ._remote import RemoteDevice as RemoteDevice
 from ._recorded import RecordedDevice as RecordedDevice
+from ._remote import RemoteDevice as RemoteDevice
 from ._retry import FrameError as FrameError, RetryPolicy as RetryPolicy
 from ._server import DeviceServer as DeviceServer, serve as serve
 from ._simulated import SimulatedDevice as SimulatedDevice

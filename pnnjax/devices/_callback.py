@@ -3,9 +3,11 @@
 import abc
 import os
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -15,10 +17,25 @@ from jaxtyping import Array, Inexact, PRNGKeyArray, UInt32
 
 from .._layer import respond
 from ._device import AbstractOnceDevice, parameters_of
+from ._error import DeviceError
 from ._limits import Limits, Range
 from ._reading import checked_frame, refuse_outside, refuse_saturated
-from ._retry import RetryPolicy
+from ._retry import RetryPolicy, kind_of
 from ._whole_batch import Piece, cut, whole_batch
+
+
+class LoggedRun(NamedTuple):
+    """What became of one run."""
+
+    number: int
+    began: float
+    """s, since the device was made."""
+    seconds: float
+    """How long it took, with all that was tried."""
+    faults: tuple[str, ...]
+    """What went wrong at each attempt that failed, in a word or two."""
+    good: bool
+    """Whether the last attempt did not fail."""
 
 
 class AbstractNamedRun(abc.ABC):
@@ -112,6 +129,11 @@ class CallbackDevice(AbstractOnceDevice):
         """How often `run` was called until now, retries included."""
         return self._host.attempts
 
+    @property
+    def log(self) -> list[LoggedRun]:
+        """The last runs, up to a hundred thousand of them."""
+        return list(self._host.log)
+
     def __call__(
         self,
         layer: Any,
@@ -122,11 +144,13 @@ class CallbackDevice(AbstractOnceDevice):
     ) -> Inexact[Array, "..."]:
         del key  # hardware draws its own noise
 
-        def send(layer: Any, request: Any, x: Array) -> Array:
+        def send(parts: Any, no_key: Any, x: Array) -> Array:
+            del no_key
+            layer, request = parts
             shape = eqx.filter_eval_shape(respond, layer, x, None)
             return self._call(shape, parameters_of(layer), x, request)
 
-        return whole_batch(send, layer, request, x)
+        return whole_batch(send, (layer, request), None, x)
 
     def _call(
         self,
@@ -178,12 +202,24 @@ class CallbackDevice(AbstractOnceDevice):
             y, host.frame = checked_frame(measure(), piece.y_shape, dtype, host.frame)
             return y
 
-        before = host.attempts
-        y = self.retry(attempt, device, host.runs)
-        tried = host.attempts - before
-        refuse_saturated(device, host.runs, y, self.limits, tried=tried)
-        allowed = self.limits.output_range
-        refuse_outside(device, host.runs, "output", y, allowed, tried=tried)
+        before, began = host.attempts, time.monotonic()
+        faults: list[str] = []
+        good = False
+        try:
+            y = self.retry(
+                attempt, device, host.runs, lambda error: faults.append(kind_of(error))
+            )
+            tried, limits = host.attempts - before, self.limits
+            refuse_saturated(device, host.runs, y, limits, tried=tried)
+            allowed = limits.output_range
+            refuse_outside(device, host.runs, "output", y, allowed, tried=tried)
+            good = True
+        except DeviceError as error:
+            if error.__cause__ is None:  # The reading is good, but can't be used.
+                faults.append(error.reason.partition(":")[0])
+            raise
+        finally:
+            host.note(began, faults, good)
         return y
 
 
@@ -195,7 +231,14 @@ class _Host:
         self.runs = 0
         self.attempts = 0
         self.frame: int | None = None
+        self.began = time.monotonic()
+        self.log: deque[LoggedRun] = deque(maxlen=100_000)
         self.name = os.urandom(8).hex()
+
+    def note(self, began: float, faults: list[str], good: bool) -> None:
+        """Write down what became of the present run."""
+        since, seconds = began - self.began, time.monotonic() - began
+        self.log.append(LoggedRun(self.runs, since, seconds, tuple(faults), good))
 
     def name_of(self, request: Any, piece: int | None) -> str:
         """The name of the present run."""

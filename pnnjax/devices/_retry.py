@@ -16,7 +16,7 @@ T = TypeVar("T")
 class FrameError(Exception):
     """A frame that was dropped or can't be used; trying again may help.
 
-    `kind` is a word or two for what went wrong, by which a `DeviceLog` counts.
+    `kind` is a word or two for what went wrong, by which a device's log counts.
     """
 
     def __init__(self, reason: str, kind: str = "frame"):
@@ -48,8 +48,14 @@ class RetryPolicy(eqx.Module):
         if self.timeout is not None and self.timeout <= 0:
             raise ValueError(f"`timeout` must be positive, or None: {self.timeout} s.")
 
-    def __call__(self, measure: Callable[[], T], device: str, run: int) -> T:
-        """The first good result of `measure()`.
+    def __call__(
+        self,
+        measure: Callable[[], T],
+        device: str,
+        run: int,
+        failed: Callable[[Exception], None] = lambda error: None,
+    ) -> T:
+        """The first good result of `measure()`; `failed` is told of those before.
 
         **Raises:** `DeviceError` after the last attempt.
         """
@@ -58,12 +64,22 @@ class RetryPolicy(eqx.Module):
             try:
                 return _within(self.timeout, measure)
             except Exception as error:
+                failed(error)
                 transient = isinstance(error, FrameError | OSError)
                 if not transient or attempt >= self.attempts:
                     final = DeviceError(device, run, attempt, _reason(error))
                     raise record(final) from error
             time.sleep(self.backoff * 2 ** (attempt - 1))
             attempt += 1
+
+
+def kind_of(error: Exception) -> str:
+    """What went wrong, in a word or two."""
+    if isinstance(error, FrameError):
+        return error.kind
+    if isinstance(error, TimeoutError):
+        return "time-out"
+    return "connection" if isinstance(error, OSError) else type(error).__name__
 
 
 def _reason(error: Exception) -> str:

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
-from jaxtyping import Array
+from jaxtyping import Array, PRNGKeyArray
 
 from ._device import without_gradient
 from ._limits import Limits
@@ -23,33 +24,44 @@ class Piece(NamedTuple):
 
 
 def whole_batch(
-    send: Callable[[Any, Any, Array], Array], layer: Any, extra: Any, x: Array
+    send: Callable[[Any, PRNGKeyArray | None, Array], Array],
+    layer: Any,
+    key: PRNGKeyArray | None,
+    x: Array,
 ) -> Array:
-    """`send(layer, extra, x)`, which `vmap` turns into one call with a leading axis.
+    """`send(layer, key, x)`, which `vmap` turns into one call with a leading axis.
 
-    A callback's own batching rule would call it for each example (`io_callback`). No
-    gradient flows through. In a sweep over `layer` or `extra`, it is called for each
-    of its points.
+    A callback's own batching rule would call it for each example (`io_callback`). The
+    examples' keys are folded into one. In a sweep over `layer`, it is called for each
+    of its points. No gradient flows through.
     """
-    arrays, static = eqx.partition(without_gradient((layer, extra)), eqx.is_array)
+    arrays, static = eqx.partition(without_gradient(layer), eqx.is_array)
 
     @custom_vmap
-    def run(arrays: Any, x: Array) -> Array:
-        return send(*eqx.combine(arrays, static), x)
+    def run(arrays: Any, key: PRNGKeyArray | None, x: Array) -> Array:
+        return send(eqx.combine(arrays, static), key, x)
 
     @run.def_vmap
-    def rule(size: int, batched: list, arrays: Any, x: Array) -> tuple[Array, bool]:
+    def rule(
+        size: int, batched: list, arrays: Any, keys: PRNGKeyArray | None, x: Array
+    ) -> tuple[Array, bool]:
         mapped, shared = eqx.partition(arrays, batched[0])
         if not jax.tree.leaves(mapped):
-            return run(arrays, x), True
+            key = _one_key(keys) if keys is not None and batched[1] else keys
+            return run(arrays, key, x), True
 
         def one_point(point: tuple) -> Array:
-            mapped, x_point = point
-            return run(eqx.combine(mapped, shared), x if x_point is None else x_point)
+            mapped, key, x_point = point
+            return run(
+                eqx.combine(mapped, shared),
+                key if batched[1] else keys,
+                x_point if batched[2] else x,
+            )
 
-        return jax.lax.map(one_point, (mapped, x if batched[1] else None)), True
+        each = (keys if batched[1] else None, x if batched[2] else None)
+        return jax.lax.map(one_point, (mapped, *each)), True
 
-    return jax.lax.stop_gradient(run(arrays, jax.lax.stop_gradient(x)))
+    return jax.lax.stop_gradient(run(arrays, key, jax.lax.stop_gradient(x)))
 
 
 def cut(
@@ -83,3 +95,14 @@ def cut(
         Piece(part, (count, *x_shape[axes:]), (count, *y_shape[axes:]))
         for part, count in zip(rows, counts, strict=True)
     ]
+
+
+def _one_key(keys: PRNGKeyArray) -> PRNGKeyArray:
+    """One key for a batch of keys, which depends on all of them."""
+    bits = keys
+    if jnp.issubdtype(keys.dtype, jax.dtypes.prng_key):
+        bits = jax.random.key_data(keys)
+    mixed = jax.lax.reduce(
+        bits, jnp.zeros((), bits.dtype), jax.lax.bitwise_xor, tuple(range(bits.ndim))
+    )
+    return jax.random.fold_in(keys[0], mixed)
