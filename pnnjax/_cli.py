@@ -22,6 +22,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+Pem = Annotated[Path | None, typer.Option(help="A PEM file, for TLS.")]
+Allowed = Annotated[
+    tuple[float, float] | None, typer.Option(help="Refuse what is beyond.")
+]
+
 
 def main() -> None:
     """The entry point."""
@@ -100,20 +105,16 @@ def serve_device(
             "token is PNNJAX_DEVICE_TOKEN, or a new one, shown once."
         ),
     ] = None,
-    certificate: Annotated[Path | None, typer.Option(help="PEM, for TLS.")] = None,
-    private_key: Annotated[Path | None, typer.Option(help="PEM, for TLS.")] = None,
+    certificate: Pem = None,
+    private_key: Pem = None,
     plain_text: Annotated[
         bool,
         typer.Option(
             "--plain-text", help="Let token and arrays cross the network readable."
         ),
     ] = False,
-    parameter_range: Annotated[
-        tuple[float, float] | None, typer.Option(help="Refuse what is beyond.")
-    ] = None,
-    input_range: Annotated[
-        tuple[float, float] | None, typer.Option(help="Refuse what is beyond.")
-    ] = None,
+    parameter_range: Allowed = None,
+    input_range: Allowed = None,
     batch_limit: Annotated[
         int | None, typer.Option(help="Examples in one run.")
     ] = None,
@@ -140,14 +141,12 @@ def serve_device(
         raise _fail(2, str(error)) from error
     except OSError as error:
         raise _fail(1, str(error)) from error
-    with server:
-        try:
-            console = _console()
-            console.print(f"{name} is served at {server.address}", soft_wrap=True)
-            console.print(where, soft_wrap=True)
-            server.wait()
-        except KeyboardInterrupt as error:
-            raise _fail(130, f"Stopped after {server.made} runs.") from error
+    _console().print(f"{name} is served at {server.address}\n{where}", soft_wrap=True)
+    try:
+        server.wait()
+    except KeyboardInterrupt as error:
+        server.close()
+        raise _fail(130, f"Stopped after {server.made} runs.") from error
 
 
 def _train(
