@@ -4,6 +4,7 @@ from ._beam import beam as beam
 from ._cavity_fields import cavity_fields as cavity_fields
 from ._circuit import circuit as circuit
 from ._cochleagram import cochleagram as cochleagram
+from ._conductance_histogram import conductance_histogram as conductance_histogram
 from ._confusion_matrix import confusion_matrix as confusion_matrix
 from ._cross_section import cross_section as cross_section
 from ._decision_regions import decision_regions as decision_regions
@@ -13,6 +14,7 @@ from ._feature_maps import feature_maps as feature_maps
 from ._fiber_modes import fiber_modes as fiber_modes
 from ._field import domain_coloring as domain_coloring, field as field
 from ._gradient_alignment import gradient_alignment as gradient_alignment
+from ._hysteresis import hysteresis as hysteresis
 from ._label_scores import label_scores as label_scores
 from ._labeled_fields import labeled_fields as labeled_fields
 from ._learning_curve import learning_curve as learning_curve
@@ -37,6 +39,7 @@ from ._speckle import speckle as speckle
 from ._spectra import spectra as spectra
 from ._spin_raster import spin_raster as spin_raster
 from ._stack import stack as stack
+from ._switching import switching as switching
 from ._synchronization_map import synchronization_map as synchronization_map
 from ._two_runs import two_runs as two_runs
 from ._wave_movie import wave_movie as wave_movie
