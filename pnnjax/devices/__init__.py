@@ -21,6 +21,16 @@ from ._reading import Frame as Frame
 from ._recorded import RecordedDevice as RecordedDevice
 from ._remote import RemoteDevice as RemoteDevice
 from ._retry import FrameError as FrameError, RetryPolicy as RetryPolicy
+from ._scpi import (
+    SCPI as SCPI,
+    BlockReader as BlockReader,
+    BlockWriter as BlockWriter,
+    ChannelReader as ChannelReader,
+    ChannelWriter as ChannelWriter,
+    ListReader as ListReader,
+    ListWriter as ListWriter,
+)
 from ._server import DeviceServer as DeviceServer, serve as serve
 from ._simulated import SimulatedDevice as SimulatedDevice
+from ._visa import VISADevice as VISADevice
 from ._wire import Signature as Signature
