@@ -1,0 +1,103 @@
+"""Refresh: pairs of cells that both went up, and are set back to their difference."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jaxtyping import Array, PRNGKeyArray
+
+from .._analog_memory import AbstractPulsedDevice
+from ._program_and_verify import approached, check_cycles
+from ._pulsed_update import Place, PulsedUpdateState, each
+
+
+def refreshed(
+    pulsed: optax.GradientTransformation,
+    device: AbstractPulsedDevice,
+    *,
+    threshold: float,
+    tolerance: float,
+    every: int = 1,
+    cycles: int = 20,
+    longest: int = 1000,
+    seed: int = 0,
+) -> optax.GradientTransformation:
+    """`pulsed`, and after it, full pairs are reset and their difference reprogrammed.
+
+    For cells that pulses only move up, such as those of phase-change memory, in pairs
+    whose difference is the weight: arrays of shape `"2 ..."`. Where both of a pair are
+    above `threshold` after an update, both are reset to the device's `low`, and one is
+    programmed, as by `program_and_verify`, to what it was above the other.
+
+    **Arguments:**
+
+    - `pulsed`: a `pulsed_update` or `program_and_verify` of `device`.
+    - `threshold`, `tolerance`: in the unit of the parameters.
+    - `every`: after how many updates pairs are looked at.
+
+    **Raises:** `ValueError` for an array that is no pair, a threshold below the
+    device's `low`, or no updates between two looks; `TypeError` if `pulsed` remembers
+    no cells.
+    **Source:** Nandakumar et al., *Front. Neurosci.* 14, 406 (2020),
+    doi:10.3389/fnins.2020.00406.
+    """
+    check_cycles(tolerance, cycles, 0.0)
+    if threshold <= device.low or every < 1:
+        raise ValueError(
+            f"`threshold` must be above the device's `low`, {device.low:g}, and `every`"
+            f" at least 1, but they are {threshold} and {every}."
+        )
+
+    def init(params: Any) -> PulsedUpdateState:
+        state = pulsed.init(params)
+        if not isinstance(state, PulsedUpdateState):
+            raise TypeError(
+                "`refreshed` needs the cells of a `pulsed_update` or a "
+                f"`program_and_verify`, not a {type(state).__name__}."
+            )
+        return state
+
+    def move(place: Place, cell: Any, key: PRNGKeyArray) -> tuple[Array, Any]:
+        if place.value.shape[:1] != (2,):
+            raise ValueError(
+                "Pairs of cells are arrays of shape (2, ...), and not "
+                f"{place.value.shape}: leave the others out with `optax.masked`."
+            )
+        state = place.value + place.change
+        full = jnp.all(state > threshold, axis=0, keepdims=True)
+        full = jnp.broadcast_to(full, state.shape)
+        target = device.low + jnp.maximum(state - state[::-1], 0.0)
+        state = jnp.where(full, device.low, state)
+        # Cells that are not of a full pair are where they should be.
+        state, cell = approached(
+            device,
+            state,
+            cell,
+            jnp.where(full, target, state),
+            tolerance=tolerance,
+            cycles=cycles,
+            read_noise=0.0,
+            longest=longest,
+            key=key,
+        )
+        return state - place.value, cell
+
+    def update(
+        updates: Any, state: PulsedUpdateState, params: Any | None = None
+    ) -> tuple[Any, PulsedUpdateState]:
+        changes, after = pulsed.update(updates, state, params)
+        key = jax.random.fold_in(jax.random.key(seed), after.step)
+
+        def look(changes: Any, cells: Any) -> tuple[Any, Any]:
+            return each(move, changes, params, cells, key)
+
+        def wait(changes: Any, cells: Any) -> tuple[Any, Any]:
+            return changes, cells
+
+        due = after.step % every == 0
+        changes, cells = lax.cond(due, look, wait, changes, after.cells)
+        return changes, after._replace(cells=cells)
+
+    return optax.GradientTransformation(init, update)

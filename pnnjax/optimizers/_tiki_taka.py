@@ -1,0 +1,244 @@
+"""Tiki-Taka: gradients gather in fast cells, and are moved on to slow ones."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from .._analog_memory import AbstractPulsedDevice
+from .._fast_random import fast_normal
+from ._pulse_counts import rounded
+from ._pulsed_update import Place, check_pulsing, counts, each, prepared, split
+from ._symmetry_point import symmetry_point
+
+Transfer = Callable[[Array, Array | None, Array], tuple[Array, Array, Array | None]]
+"""From what was read, the buffer and a key: direction, number of pulses, buffer."""
+
+
+class Pair(NamedTuple):
+    """The cells of one array of parameters."""
+
+    fast: Float[Array, "..."]
+    zero: Float[Array, "..."]
+    """The fast cells' symmetry points, which count as zero."""
+    fast_cells: PyTree[Array]
+    slow_cells: PyTree[Array]
+    buffer: Float[Array, "..."] | None
+    """What was read and not yet written, in numbers of the digital memory."""
+
+
+class TikiTakaState(NamedTuple):
+    """What `tiki_taka` and `buffered_tiki_taka` remember."""
+
+    step: Int[Array, ""]
+    pairs: tuple[Pair | None, ...]
+
+
+def tiki_taka(
+    fast: AbstractPulsedDevice,
+    slow: AbstractPulsedDevice,
+    *,
+    rate: float,
+    every: int = 1,
+    mix: float = 0.0,
+    read_noise: float = 0.0,
+    longest: int = 1000,
+    seed: int = 0,
+) -> optax.GradientTransformation:
+    r"""Descent in spite of asymmetric cells: $W = C + \gamma\,(A - A_0)$, version 1.
+
+    The fast cells $A$ receive the gradient's pulses, as in `pulsed_update`, and forget
+    towards their symmetry points $A_0$. After `every` updates, one column (all numbers
+    of one last index, in rotation) is read, and $\eta\,(A - A_0)$ written to the slow
+    cells $C$. So $C$ gathers a mean of gradients, and is at rest where that is zero,
+    not where its own steps are symmetric.
+
+    To be the last of an `optax.chain`, behind a mere rate, for real parameters.
+
+    **Arguments:**
+
+    - `fast`, `slow`: the devices, in the unit of the parameters.
+    - `rate`: $\eta$ of the transfer. `mix`: $\gamma$.
+    - `read_noise`: standard deviation of each number that is read of $A$.
+    - `longest`: as in `pulsed_update`, also for a transfer.
+
+    **Raises:** `ValueError` for a rate that is not positive, or no updates between
+    transfers.
+    **Source:** Gokmen, Haensch, *Front. Neurosci.* 14, 103 (2020),
+    doi:10.3389/fnins.2020.00103.
+    """
+    granularity = float(slow.granularity)
+
+    def transfer(read: Array, buffer: None, key: PRNGKeyArray) -> Any:
+        wanted = rate * read
+        return wanted, rounded(key, jnp.abs(wanted) / granularity), buffer
+
+    _check(rate, every, read_noise, longest)
+    return _transformation(
+        fast, slow, transfer, False, every, mix, read_noise, longest, seed
+    )
+
+
+def buffered_tiki_taka(
+    fast: AbstractPulsedDevice,
+    slow: AbstractPulsedDevice,
+    *,
+    rate: float,
+    threshold: float = 1.0,
+    momentum: float = 0.1,
+    every: int = 1,
+    mix: float = 0.0,
+    read_noise: float = 0.0,
+    longest: int = 1000,
+    seed: int = 0,
+) -> optax.GradientTransformation:
+    r"""`tiki_taka` with a digital buffer between fast and slow cells: version 2.
+
+    What is read of a column is added, times `rate`, to a number $H$ for each cell. The
+    slow cell receives a pulse for each time that $|H|$ holds $\theta$, and only then:
+    noise of reads and of fast cells averages out before.
+
+    **Arguments:** `threshold`: $\theta$, in granularities of the slow cells.
+    `momentum`: the part of what was written that stays in the buffer. For the others,
+    see `tiki_taka`.
+    **Raises:** as `tiki_taka`, and `ValueError` if `threshold` is not positive or
+    `momentum` not below 1.
+    **Source:** Gokmen, *Front. Artif. Intell.* 4, 699148 (2021),
+    doi:10.3389/frai.2021.699148; the momentum is aihwkit's.
+    """
+    if not threshold > 0 or not 0 <= momentum < 1:
+        raise ValueError(
+            "`threshold` must be positive and `momentum` from 0 to below 1, such as "
+            f"1.0 and 0.1, not {threshold} and {momentum}."
+        )
+    level = threshold * float(slow.granularity)
+
+    def transfer(read: Array, buffer: Array, key: PRNGKeyArray) -> Any:
+        del key
+        buffer = buffer + rate * read
+        whole = jnp.minimum(jnp.floor(jnp.abs(buffer) / level), longest)
+        written = jnp.sign(buffer) * whole * level
+        return buffer, whole, buffer - (1.0 - momentum) * written
+
+    _check(rate, every, read_noise, longest)
+    return _transformation(
+        fast, slow, transfer, True, every, mix, read_noise, longest, seed
+    )
+
+
+def _transformation(
+    fast: AbstractPulsedDevice,
+    slow: AbstractPulsedDevice,
+    transfer: Transfer,
+    buffered: bool,
+    every: int,
+    mix: float,
+    read_noise: float,
+    longest: int,
+    seed: int,
+) -> optax.GradientTransformation:
+    granularity = float(fast.granularity)
+
+    def pair(value: Array, key: PRNGKeyArray) -> Pair:
+        keys = jax.random.split(key)
+        cells = fast.manufacture(value, key=keys[0])
+        zero = symmetry_point(fast, value, cells)
+        others = slow.manufacture(value, key=keys[1])
+        buffer = jnp.zeros_like(value) if buffered else None
+        # A copy, so that no array is there twice where memory is handed over.
+        return Pair(jnp.copy(zero), zero, cells, others, buffer)
+
+    def init(params: Any) -> TikiTakaState:
+        key = jax.random.fold_in(jax.random.key(seed), 0)
+        return TikiTakaState(jnp.int32(0), prepared(pair, params, key))
+
+    def update(
+        updates: Any, state: TikiTakaState, params: Any | None = None
+    ) -> tuple[Any, TikiTakaState]:
+        step = state.step
+
+        def move(place: Place, pair: Pair, key: PRNGKeyArray) -> tuple[Array, Pair]:
+            keys = jax.random.split(key, 3)
+            up, down = counts(place, granularity, longest, keys[0])
+            gathered, cells = fast.pulse(
+                pair.fast, pair.fast_cells, up, down, key=keys[1]
+            )
+            change = mix * (gathered - pair.fast)
+            slow_state = place.value - mix * (pair.fast - pair.zero)
+            pair = pair._replace(fast=gathered, fast_cells=cells)
+
+            def written(slow_state: Array, pair: Pair) -> tuple[Array, Pair]:
+                return _written(
+                    slow_state, pair, step // every, slow, transfer, noise, keys[2]
+                )
+
+            def kept(slow_state: Array, pair: Pair) -> tuple[Array, Pair]:
+                return slow_state, pair
+
+            due = (step + 1) % every == 0
+            after, pair = lax.cond(due, written, kept, slow_state, pair)
+            return change + (after - slow_state), pair
+
+        noise = _Read(read_noise, longest)
+        key = jax.random.fold_in(jax.random.key(seed), step + 1)
+        changes, pairs = each(move, updates, params, state.pairs, key)
+        return changes, TikiTakaState(step + 1, pairs)
+
+    return optax.GradientTransformation(init, update)
+
+
+class _Read(NamedTuple):
+    noise: float
+    longest: int
+
+
+def _written(
+    state: Array,
+    pair: Pair,
+    turn: Array,
+    slow: AbstractPulsedDevice,
+    transfer: Transfer,
+    reading: _Read,
+    key: PRNGKeyArray,
+) -> tuple[Array, Pair]:
+    """One column of the fast cells, moved on to the slow ones."""
+    keys = jax.random.split(key, 3)
+    size = state.shape[-1] if state.ndim else 1
+    here = turn % size
+
+    def column(array: Array) -> Array:
+        if array.ndim == 0 or array.shape != state.shape:
+            return array
+        return lax.dynamic_index_in_dim(array, here, axis=-1, keepdims=False)
+
+    def put(array: Array, part: Array) -> Array:
+        if array.ndim == 0 or array.shape != state.shape:
+            return part
+        return lax.dynamic_update_index_in_dim(array, part, here, axis=-1)
+
+    read = column(pair.fast) - column(pair.zero)
+    if reading.noise > 0:
+        read = read + reading.noise * fast_normal(keys[0], read.shape, read.dtype)
+    buffer = None if pair.buffer is None else column(pair.buffer)
+    wanted, count, left = transfer(read, buffer, keys[1])
+    up, down = split(count, Place(read, wanted, None), reading.longest)
+    old = jax.tree.map(column, pair.slow_cells)
+    part, new = slow.pulse(column(state), old, up, down, key=keys[2])
+    cells = jax.tree.map(put, pair.slow_cells, new)
+    if left is None or pair.buffer is None:
+        return put(state, part), pair._replace(slow_cells=cells)
+    buffer = put(pair.buffer, left)
+    return put(state, part), pair._replace(slow_cells=cells, buffer=buffer)
+
+
+def _check(rate: float, every: int, read_noise: float, longest: int) -> None:
+    check_pulsing(longest, 0.0)
+    if not rate > 0 or every < 1 or read_noise < 0:
+        raise ValueError(
+            "`rate` must be positive, `every` at least 1 and `read_noise` not "
+            f"negative, but they are {rate}, {every} and {read_noise}."
+        )
