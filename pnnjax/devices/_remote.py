@@ -14,6 +14,7 @@ from ._limits import Limits
 from ._retry import FrameError, RetryPolicy
 from ._server import MIB, is_loopback
 from ._wire import (
+    FAULT,
     SERVICE,
     Description,
     Request,
@@ -170,15 +171,19 @@ class _Client(AbstractNamedRun):
             return call(message, timeout=self._timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             code, reason = error.code().name, error.details()
-        raise _failure(code, reason)
+            fault = dict(error.trailing_metadata() or ()).get(FAULT, "")
+        raise _failure(code, reason, fault)
 
 
-def _failure(code: str, reason: str) -> Exception:
-    if code == "DEADLINE_EXCEEDED":
+def _failure(code: str, reason: str, fault: str) -> Exception:
+    """The error by which a retry policy knows what to do."""
+    if code == "DEADLINE_EXCEEDED" or fault == "time-out":
         return TimeoutError(reason)
-    if code in ("UNAVAILABLE", "CANCELLED", "INTERNAL"):
+    if code == "ABORTED" and fault != "connection":
+        return FrameError(reason, fault)
+    if code in ("ABORTED", "UNAVAILABLE", "CANCELLED", "INTERNAL"):
         return ConnectionError(reason)
-    if code in ("ABORTED", "RESOURCE_EXHAUSTED"):
+    if code == "RESOURCE_EXHAUSTED":
         return OSError(reason)
     return ServerRefusal(f"{reason} ({code})")
 

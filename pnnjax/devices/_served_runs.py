@@ -17,7 +17,7 @@ from ._callback import AbstractNamedRun, Run
 from ._error import DeviceError
 from ._limits import Limits
 from ._reading import Frame, checked_frame, refuse_outside, refuse_saturated
-from ._retry import FrameError
+from ._retry import FrameError, kind_of as kind_of_fault
 from ._wire import Request, Signature, WireError, kind_of, pack_answer
 
 KEPT_BYTES = 256 * 1024**2
@@ -28,10 +28,12 @@ _LOG = logging.getLogger("pnnjax.devices")
 class Refusal(Exception):
     """What is not done, with the gRPC status and the sentence that say why."""
 
-    def __init__(self, code: str, reason: str):
+    def __init__(self, code: str, reason: str, kind: str = ""):
         Exception.__init__(self, reason)
         self.code = code
         self.reason = without_paths(reason)
+        self.kind = kind
+        """In a word or two, where the same run may be tried again."""
 
 
 class ServedRuns:
@@ -274,10 +276,8 @@ def _refusal(error: BaseException) -> Refusal:
     """What a client is told of what the device raised."""
     if isinstance(error, Refusal):
         return error
-    if isinstance(error, FrameError):
-        return Refusal("ABORTED", f"{error}")
-    if isinstance(error, OSError):
-        return Refusal("ABORTED", f"{type(error).__name__}: {error}")
+    if isinstance(error, FrameError | OSError):
+        return Refusal("ABORTED", f"{error}", kind_of_fault(error))
     if isinstance(error, DeviceError):
         return Refusal(
             "OUT_OF_RANGE" if error.device == "served" else "UNKNOWN", error.reason

@@ -13,6 +13,7 @@ from ._callback import Run
 from ._limits import Limits
 from ._served_runs import Refusal, ServedRuns
 from ._wire import (
+    FAULT,
     SERVICE,
     Description,
     Signature,
@@ -186,6 +187,7 @@ class _Service:
             return answer()
         except Refusal as refusal:
             code, reason = refusal.code, refusal.reason
+            context.set_trailing_metadata(((FAULT, refusal.kind),))
         except BaseException:
             _LOG.exception("a call failed")
             code, reason = "INTERNAL", "The server failed; its log says how"

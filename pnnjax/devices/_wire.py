@@ -18,6 +18,7 @@ from ._limits import Limits
 
 PROTOCOL = "1"
 SERVICE = "pnnjax.Device"
+FAULT = "pnnjax-fault"
 HEADER_LIMIT = 64 * 1024  # bytes
 ARRAY_LIMIT = 256
 DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
