@@ -14,9 +14,11 @@ from ._error import (
     DeviceError as DeviceError,
     raising_device_errors as raising_device_errors,
 )
+from ._faults import Fault as Fault, FaultyRun as FaultyRun
 from ._hosting import LayerRun as LayerRun
 from ._journal import JournalError as JournalError
 from ._limits import Limits as Limits
+from ._once import OnceRun as OnceRun
 from ._reading import Frame as Frame
 from ._recorded import RecordedDevice as RecordedDevice
 from ._remote import RemoteDevice as RemoteDevice
@@ -32,5 +34,6 @@ from ._scpi import (
 )
 from ._server import DeviceServer as DeviceServer, serve as serve
 from ._simulated import SimulatedDevice as SimulatedDevice
+from ._steady import SteadyRun as SteadyRun
 from ._visa import VISADevice as VISADevice
 from ._wire import Signature as Signature

@@ -55,6 +55,13 @@ class AbstractNamedRun(abc.ABC):
 Run = Callable[[list[np.ndarray], np.ndarray], Any] | AbstractNamedRun
 
 
+def call(run: Run, parameters: list[np.ndarray], x: np.ndarray, name: str) -> Any:
+    """`run(parameters, x)`, and the name of the run for those that take it."""
+    if isinstance(run, AbstractNamedRun):
+        return run(parameters, x, name)
+    return run(parameters, x)
+
+
 class CallbackDevice(AbstractOnceDevice):
     """Calls `run(parameters, x) -> y` on the host, once for each batch.
 
@@ -186,7 +193,7 @@ class CallbackDevice(AbstractOnceDevice):
             for index, piece in enumerate(pieces):
                 host.runs += index > 0
                 name = host.name_of(request, index if pieces[1:] else None)
-                measure = partial(_call, self.run, sent, rows[piece.rows], name)
+                measure = partial(call, self.run, sent, rows[piece.rows], name)
                 measured.append(self._one_run(device, measure, piece, shape.dtype))
         return (
             np.concatenate(measured).reshape(shape.shape) if pieces[1:] else measured[0]
@@ -247,12 +254,6 @@ class _Host:
         high, low, number = (int(word) for word in np.asarray(request))
         end = "" if piece is None else f".{piece}"
         return f"{high:08x}{low:08x}-{number}{end}"
-
-
-def _call(run: Run, parameters: list[np.ndarray], x: np.ndarray, name: str) -> Any:
-    if isinstance(run, AbstractNamedRun):
-        return run(parameters, x, name)
-    return run(parameters, x)
 
 
 def _name(run: Run) -> str:
