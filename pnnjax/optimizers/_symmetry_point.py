@@ -6,27 +6,26 @@ from jaxtyping import Array, Float, PyTree
 
 from .._analog_memory import AbstractPulsedDevice
 
-PULSES = 16.0
 HALVINGS = 30
 
 
 def symmetry_point(
     device: AbstractPulsedDevice, like: Float[Array, "..."], cell: PyTree[Array]
 ) -> Float[Array, "..."]:
-    """Where as many pulses up as down leave each cell, by bisection.
+    """Where a pulse up and one down leave each cell, by bisection.
 
     Pulses in random directions lead there; a cell whose steps are equal everywhere
     stays in the middle of its device's range, one without such a state at a bound.
 
-    **Error:** what a step more or less makes of 16 pulses each; in single precision,
-    some 1e-4 of the range.
+    **Error:** about a step, or in single precision, the place where a change of the
+    two steps can be seen: some 1e-4 of the range.
     """
-    pulses = jnp.full_like(like, PULSES)
+    pulse = jnp.ones_like(like)
 
     def halve(_: Array, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = bounds
         middle = 0.5 * (low + high)
-        moved, _ = device.pulse(middle, cell, pulses, pulses, key=None)
+        moved, _ = device.pulse(middle, cell, pulse, pulse, key=None)
         rises, falls = moved > middle, moved < middle
         return jnp.where(falls, low, middle), jnp.where(rises, high, middle)
 
@@ -36,5 +35,5 @@ def symmetry_point(
         jnp.full_like(like, device.high + reach),
     )
     low, high = lax.fori_loop(0, HALVINGS, halve, start)
-    moved, _ = device.pulse(0.5 * (low + high), cell, pulses, pulses, key=None)
+    moved, _ = device.pulse(0.5 * (low + high), cell, pulse, pulse, key=None)
     return moved
