@@ -9,6 +9,7 @@ from ._diode import (
     shockley_co_content as shockley_co_content,
     shockley_current as shockley_current,
 )
+from ._drift_compensation import DriftCompensation as DriftCompensation
 from ._encoding import (
     AbstractEncoding as AbstractEncoding,
     BitSliced as BitSliced,
@@ -27,10 +28,22 @@ from ._ion_drift import IonDrift as IonDrift
 from ._linear_step import LinearStep as LinearStep
 from ._memristor import AbstractMemristor as AbstractMemristor
 from ._operating_point import OperatingPoint as OperatingPoint
+from ._pcm import (
+    PCM as PCM,
+    pcm_drift_exponent as pcm_drift_exponent,
+    pcm_programming_deviation as pcm_programming_deviation,
+    pcm_read_deviation as pcm_read_deviation,
+)
+from ._pcm_pulses import PCMCells as PCMCells, PCMPulses as PCMPulses
 from ._power_step import PowerStep as PowerStep
 from ._pulsed_memristor import Pulse as Pulse, PulsedMemristor as PulsedMemristor
 from ._rc_network import RCNetwork as RCNetwork, charge_spread as charge_spread
 from ._resistor_network import ResistorNetwork as ResistorNetwork
+from ._rram import (
+    RRAM as RRAM,
+    MultilevelRRAM as MultilevelRRAM,
+    rram_relaxed_deviation as rram_relaxed_deviation,
+)
 from ._soft_bounds import SoftBounds as SoftBounds
 from ._step_device import (
     IDENTICAL as IDENTICAL,
@@ -38,6 +51,7 @@ from ._step_device import (
     Cells as Cells,
     Variation as Variation,
 )
+from ._stored import Stored as Stored, conductances as conductances
 from ._tunnel_junction import (
     TunnelJunction as TunnelJunction,
     switching_probability as switching_probability,

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact, PRNGKeyArray
 
+from .._fast_random import fast_normal
 from ._imperfection import (
     AbstractParameterImperfection,
     Number,
@@ -40,6 +41,14 @@ class ReadNoise(AbstractParameterImperfection):
     ) -> Inexact[Array, "..."]:
         if key is None:
             return parameter
-        draw = jax.random.normal(key, parameter.shape, parameter.dtype)
-        noise = jnp.asarray(self.sigma, parameter.dtype) * draw
+        noise = jnp.asarray(self.sigma, parameter.dtype) * _drawn(parameter, key)
         return parameter * (1 + noise) if self.relative else parameter + noise
+
+
+def _drawn(parameter: Array, key: PRNGKeyArray) -> Array:
+    """Of unit variance: half of it in either part of a complex parameter."""
+    dtype = parameter.real.dtype
+    if not jnp.issubdtype(parameter.dtype, jnp.complexfloating):
+        return fast_normal(key, parameter.shape, dtype)
+    parts = fast_normal(key, (2, *parameter.shape), dtype) * 0.5**0.5
+    return jax.lax.complex(parts[0], parts[1])
