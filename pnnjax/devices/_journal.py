@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import struct
+import weakref
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -53,6 +54,7 @@ class Journal:
         if write and not path.exists():
             _create(path, limits)
         self._file: BinaryIO = open(path, "r+b" if write else "rb")
+        weakref.finalize(self, self._file.close)
         try:
             if write:
                 _lock(self._file, path)

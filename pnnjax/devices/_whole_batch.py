@@ -43,7 +43,7 @@ def whole_batch(
 
     @run.def_vmap
     def rule(
-        size: int, batched: list, arrays: Any, keys: PRNGKeyArray | None, x: Array
+        size: int, batched: list, arrays: Any, keys: Array | None, x: Array
     ) -> tuple[Array, bool]:
         mapped, shared = eqx.partition(arrays, batched[0])
         if not jax.tree.leaves(mapped):
@@ -97,7 +97,7 @@ def cut(
     ]
 
 
-def _one_key(keys: PRNGKeyArray) -> PRNGKeyArray:
+def _one_key(keys: Array) -> PRNGKeyArray:
     """One key for a batch of keys, which depends on all of them."""
     bits = keys
     if jnp.issubdtype(keys.dtype, jax.dtypes.prng_key):
