@@ -25,8 +25,15 @@ from ._hysteresis import (
     hysteresis as hysteresis,
 )
 from ._ion_drift import IonDrift as IonDrift
+from ._line_resistance import (
+    LineResistance as LineResistance,
+    column_currents as column_currents,
+    drive_rows as drive_rows,
+    row_currents as row_currents,
+)
 from ._linear_step import LinearStep as LinearStep
 from ._memristor import AbstractMemristor as AbstractMemristor
+from ._one_way import OneWay as OneWay
 from ._operating_point import OperatingPoint as OperatingPoint
 from ._pcm import (
     PCM as PCM,

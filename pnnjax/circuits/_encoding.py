@@ -34,10 +34,8 @@ class AbstractEncoding(eqx.Module):
         """The states of all arrays that are built, those of reference cells too."""
 
     @abc.abstractmethod
-    def readings(
-        self, arrays: list[Float[Array, "outputs inputs"]]
-    ) -> list[Float[Array, "outputs inputs"]]:
-        """What is read of the arrays after their currents are subtracted."""
+    def readings(self, arrays: list[Float[Array, "..."]]) -> list[Float[Array, "..."]]:
+        """Differences of what the arrays hold, or of the currents from them."""
 
 
 class DifferentialPair(AbstractEncoding):
@@ -62,9 +60,7 @@ class DifferentialPair(AbstractEncoding):
     ) -> list[Float[Array, "outputs inputs"]]:
         return [states[0], states[1]]
 
-    def readings(
-        self, arrays: list[Float[Array, "outputs inputs"]]
-    ) -> list[Float[Array, "outputs inputs"]]:
+    def readings(self, arrays: list[Float[Array, "..."]]) -> list[Float[Array, "..."]]:
         return [arrays[0] - arrays[1]]
 
 
@@ -87,9 +83,7 @@ class Referenced(AbstractEncoding):
     ) -> list[Float[Array, "outputs inputs"]]:
         return [states[0], jnp.full_like(states[0], 0.5)]
 
-    def readings(
-        self, arrays: list[Float[Array, "outputs inputs"]]
-    ) -> list[Float[Array, "outputs inputs"]]:
+    def readings(self, arrays: list[Float[Array, "..."]]) -> list[Float[Array, "..."]]:
         return [2 * (arrays[0] - arrays[1])]
 
 
@@ -139,9 +133,7 @@ class BitSliced(AbstractEncoding):
     ) -> list[Float[Array, "outputs inputs"]]:
         return [states[k] for k in range(2 * self.slices)]
 
-    def readings(
-        self, arrays: list[Float[Array, "outputs inputs"]]
-    ) -> list[Float[Array, "outputs inputs"]]:
+    def readings(self, arrays: list[Float[Array, "..."]]) -> list[Float[Array, "..."]]:
         return [up - down for up, down in zip(arrays[::2], arrays[1::2], strict=True)]
 
     @property
