@@ -1,7 +1,8 @@
-"""Currents and voltages: networks of resistors and diodes."""
+"""Currents and voltages: networks of resistors and diodes, crossbars, memory cells."""
 
 from ._constant_step import ConstantStep as ConstantStep
 from ._crossbar import Crossbar as Crossbar, is_conductance as is_conductance
+from ._crossbar_convolution import CrossbarConvolution as CrossbarConvolution
 from ._deep_resistive_network import DeepResistiveNetwork as DeepResistiveNetwork
 from ._diode import (
     ExponentialDiode as ExponentialDiode,
@@ -50,6 +51,13 @@ from ._rram import (
     RRAM as RRAM,
     MultilevelRRAM as MultilevelRRAM,
     rram_relaxed_deviation as rram_relaxed_deviation,
+)
+from ._sneak_paths import (
+    AbstractReadScheme as AbstractReadScheme,
+    FloatingLines as FloatingLines,
+    GroundedLines as GroundedLines,
+    HalfVoltage as HalfVoltage,
+    ThirdVoltage as ThirdVoltage,
 )
 from ._soft_bounds import SoftBounds as SoftBounds
 from ._step_device import (

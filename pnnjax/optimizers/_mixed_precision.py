@@ -29,7 +29,6 @@ class MixedPrecisionState(NamedTuple):
 def mixed_precision(
     device: AbstractPulsedDevice,
     *,
-    threshold: float = 1.0,
     longest: int = 1000,
     seconds: float = 0.0,  # s
     seed: int = 0,
@@ -42,21 +41,19 @@ def mixed_precision(
 
     To be the last of an `optax.chain`, of any kind, for real parameters.
 
-    **Arguments:** `threshold`: $\epsilon$, in granularities of the device. For the
-    others, see `pulsed_update`; pulses above `longest` are not lost, but sent later.
-    **Raises:** as `pulsed_update`, and `ValueError` if `threshold` is not positive.
+    **Arguments:** see `pulsed_update`; pulses above `longest` are not lost, but sent
+    later.
+    **Raises:** as `pulsed_update`.
     **Source:** Nandakumar et al., *Front. Neurosci.* 14, 406 (2020),
     doi:10.3389/fnins.2020.00406.
     """
     check_pulsing(longest, seconds)
-    if not threshold > 0:
-        raise ValueError(f"`threshold` must be positive, such as 1.0, not {threshold}.")
-    level = threshold * float(device.granularity)
+    level = float(device.granularity)
 
     def begun(value: Array, key: PRNGKeyArray) -> Gathered:
         return Gathered(jnp.zeros_like(value), device.manufacture(value, key=key))
 
-    def init(params: Any) -> MixedPrecisionState:
+    def init(params: Any) -> Any:
         key = jax.random.fold_in(jax.random.key(seed), 0)
         return MixedPrecisionState(jnp.int32(0), prepared(begun, params, key))
 
@@ -72,9 +69,7 @@ def mixed_precision(
             moved, cells = device.rest(moved, cells, seconds, key=rest_key)
         return moved - place.value, Gathered(total - (up - down) * level, cells)
 
-    def update(
-        updates: Any, state: MixedPrecisionState, params: Any | None = None
-    ) -> tuple[Any, MixedPrecisionState]:
+    def update(updates: Any, state: Any, params: Any | None = None) -> tuple[Any, Any]:
         key = jax.random.fold_in(jax.random.key(seed), state.step + 1)
         changes, gathered = each(move, updates, params, state.gathered, key)
         return changes, MixedPrecisionState(state.step + 1, gathered)

@@ -33,7 +33,8 @@ def program_and_verify(
     """Each update is programmed: cells are read and pulsed until they are there.
 
     In each cycle, a cell that reads more than `tolerance` away from where the update
-    leads receives as many pulses as the mean cell would need, at least one.
+    leads receives half as many pulses as the mean cell would need in the middle of its
+    range, at least one: few go too far.
 
     To be the last of an `optax.chain`, of any kind, for real parameters.
 
@@ -46,7 +47,7 @@ def program_and_verify(
     check_pulsing(longest, seconds)
     check_cycles(tolerance, cycles, read_noise)
 
-    def init(params: Any) -> PulsedUpdateState:
+    def init(params: Any) -> Any:
         key = jax.random.fold_in(jax.random.key(seed), 0)
         return PulsedUpdateState(jnp.int32(0), manufactured(device, params, key))
 
@@ -62,15 +63,14 @@ def program_and_verify(
             cycles=cycles,
             read_noise=read_noise,
             longest=longest,
+            share=0.5,
             key=approach_key,
         )
         if seconds > 0:
             moved, cell = device.rest(moved, cell, seconds, key=rest_key)
         return moved - place.value, cell
 
-    def update(
-        updates: Any, state: PulsedUpdateState, params: Any | None = None
-    ) -> tuple[Any, PulsedUpdateState]:
+    def update(updates: Any, state: Any, params: Any | None = None) -> tuple[Any, Any]:
         key = jax.random.fold_in(jax.random.key(seed), state.step + 1)
         changes, cells = each(move, updates, params, state.cells, key)
         return changes, PulsedUpdateState(state.step + 1, cells)
@@ -88,10 +88,14 @@ def approached(
     cycles: int,
     read_noise: float,
     longest: int,
+    share: float,
     key: PRNGKeyArray,
 ) -> tuple[Float[Array, "..."], PyTree[Array]]:
-    """`(state, cell)` after as many cycles as it takes, or as there are."""
-    granularity = float(device.granularity)
+    """`(state, cell)` after as many cycles as it takes, or as there are.
+
+    In each, `share` of the pulses that the mean cell would need in the middle.
+    """
+    pulses = share / float(device.granularity)
 
     def missing(state: Array, key: PRNGKeyArray) -> Array:
         if read_noise == 0:
@@ -101,7 +105,7 @@ def approached(
 
     def cycle(carry: tuple) -> tuple:
         number, state, cell, wanted = carry
-        count = jnp.maximum(jnp.round(jnp.abs(wanted) / granularity), 1.0)
+        count = jnp.maximum(jnp.round(jnp.abs(wanted) * pulses), 1.0)
         count = jnp.where(jnp.abs(wanted) > tolerance, count, 0.0)
         up, down = split(count, Place(state, wanted, None), longest)
         keys = jax.random.split(jax.random.fold_in(key, number))

@@ -20,7 +20,7 @@ def refreshed(
     threshold: float,
     tolerance: float,
     every: int = 1,
-    cycles: int = 20,
+    cycles: int = 60,
     longest: int = 1000,
     seed: int = 0,
 ) -> optax.GradientTransformation:
@@ -50,7 +50,7 @@ def refreshed(
             f" at least 1, but they are {threshold} and {every}."
         )
 
-    def init(params: Any) -> PulsedUpdateState:
+    def init(params: Any) -> Any:
         state = pulsed.init(params)
         if not isinstance(state, PulsedUpdateState):
             raise TypeError(
@@ -80,14 +80,15 @@ def refreshed(
             cycles=cycles,
             read_noise=0.0,
             longest=longest,
+            # What went too far can't come back, and steps from a reset are long.
+            share=0.1,
             key=key,
         )
         return state - place.value, cell
 
-    def update(
-        updates: Any, state: PulsedUpdateState, params: Any | None = None
-    ) -> tuple[Any, PulsedUpdateState]:
-        changes, after = pulsed.update(updates, state, params)
+    def update(updates: Any, state: Any, params: Any | None = None) -> tuple[Any, Any]:
+        outcome: Any = pulsed.update(updates, state, params)
+        changes, after = outcome
         key = jax.random.fold_in(jax.random.key(seed), after.step)
 
         def look(changes: Any, cells: Any) -> tuple[Any, Any]:

@@ -73,7 +73,7 @@ def tiki_taka(
     """
     granularity = float(slow.granularity)
 
-    def transfer(read: Array, buffer: None, key: PRNGKeyArray) -> Any:
+    def transfer(read: Array, buffer: Any, key: PRNGKeyArray) -> Any:
         wanted = rate * read
         return wanted, rounded(key, jnp.abs(wanted) / granularity), buffer
 
@@ -117,7 +117,7 @@ def buffered_tiki_taka(
         )
     level = threshold * float(slow.granularity)
 
-    def transfer(read: Array, buffer: Array, key: PRNGKeyArray) -> Any:
+    def transfer(read: Array, buffer: Any, key: PRNGKeyArray) -> Any:
         del key
         buffer = buffer + rate * read
         whole = jnp.minimum(jnp.floor(jnp.abs(buffer) / level), longest)
@@ -152,13 +152,11 @@ def _transformation(
         # A copy, so that no array is there twice where memory is handed over.
         return Pair(jnp.copy(zero), zero, cells, others, buffer)
 
-    def init(params: Any) -> TikiTakaState:
+    def init(params: Any) -> Any:
         key = jax.random.fold_in(jax.random.key(seed), 0)
         return TikiTakaState(jnp.int32(0), prepared(pair, params, key))
 
-    def update(
-        updates: Any, state: TikiTakaState, params: Any | None = None
-    ) -> tuple[Any, TikiTakaState]:
+    def update(updates: Any, state: Any, params: Any | None = None) -> tuple[Any, Any]:
         step = state.step
 
         def move(place: Place, pair: Pair, key: PRNGKeyArray) -> tuple[Array, Pair]:
