@@ -1,6 +1,7 @@
 """What a served device refuses, with a reason, and that it goes on serving."""
 
 import json
+import random
 import socket
 import struct
 import time
@@ -390,6 +391,18 @@ TOKENS = st.just(TOKEN) | st.text(st.characters(min_codepoint=32, max_codepoint=
 EXPECTED = {"OK", "INVALID_ARGUMENT", "OUT_OF_RANGE", "FAILED_PRECONDITION"}
 
 
+def assert_decoders_refuse_or_read(message):
+    for unpack in (unpack_request, unpack_description):
+        try:
+            assert unpack(message)
+        except WireError as error:
+            assert f"{error}"
+    try:
+        assert np.issubdtype(unpack_answer(message, "a").dtype, np.inexact)
+    except WireError:
+        pass
+
+
 def fuzz(channel, server, examples, number):
     """Hostile messages to each decoder, to the live server, and to its port."""
     fixed = settings(
@@ -403,17 +416,7 @@ def fuzz(channel, server, examples, number):
     @given(MESSAGES)
     def decoders(message):
         sent.append(1)
-        for unpack in (unpack_request, unpack_description):
-            try:
-                got = unpack(message)
-            except WireError as error:
-                assert f"{error}"
-            else:
-                assert got
-        try:
-            assert np.issubdtype(unpack_answer(message, "a").dtype, np.inexact)
-        except WireError:
-            pass
+        assert_decoders_refuse_or_read(message)
 
     @seed(number)
     @fixed
@@ -439,8 +442,25 @@ def fuzz(channel, server, examples, number):
     return len(sent)
 
 
+def storm(channel, count, number):
+    """Good messages with a few bytes changed: blind, but many."""
+    rng = random.Random(number)
+    good = [request("odd"), request("odd", x=X * 1j), pack_answer("a", X)]
+    for index in range(count):
+        message = bytearray(rng.choice(good))
+        for _ in range(rng.randrange(1, 6)):
+            at, length = rng.randrange(len(message)), rng.randrange(3)
+            message[at : at + length] = rng.randbytes(rng.randrange(3))
+        assert_decoders_refuse_or_read(bytes(message))
+        if index % 20 == 0:
+            status, said = call(channel, bytes(message))
+            assert status in EXPECTED, (status, said)
+    return count
+
+
 def test_fuzz_for_two_seconds(channel, server):
     fuzz(channel, server, examples=50, number=0)
+    storm(channel, 500, number=0)
     assert_good_request_is_answered(channel)
 
 
@@ -449,6 +469,7 @@ def test_fuzz_for_five_minutes(channel, server):
     end, sent, number = time.monotonic() + FIVE_MINUTES, 0, 0
     while time.monotonic() < end:
         number += 1
-        sent += fuzz(channel, server, examples=500, number=number)
+        sent += fuzz(channel, server, examples=200, number=number)
+        sent += storm(channel, 20_000, number)
         assert_good_request_is_answered(channel)
     print(f"{sent} inputs; {server.made} runs were made; the server still answers")
