@@ -240,3 +240,18 @@ def test_granularity_is_the_mean_step_in_the_middle():
 def test_what_no_cell_can_be_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_cells_under_pulses_are_drawn():
+    device = SoftBounds(0.02, low=-1.0, high=1.0, asymmetry=0.2)
+    fig = pnn.plots.pulse_response(device, 40, key=jax.random.key(0), cells=3)
+    left, right = fig.axes
+    assert len(left.lines) == 4 and len(right.lines) == 3
+    mean = left.lines[-1].get_ydata()
+    assert len(mean) == 161 and mean[0] == -1.0
+    # Forty steps up of the mean cell, then forty down.
+    top = 1 - 2 * (1 - 0.02 * 1.2) ** 40
+    np.testing.assert_allclose(mean[40], top, rtol=1e-6)
+    np.testing.assert_allclose(mean[80], (1 - 0.02 * 0.8) ** 40 * (1 + top) - 1)
+    with pytest.raises(ValueError, match="a cell and a sweep"):
+        pnn.plots.pulse_response(device, 40, key=jax.random.key(0), cells=0)

@@ -8,6 +8,7 @@ from ._conductance_histogram import conductance_histogram as conductance_histogr
 from ._confusion_matrix import confusion_matrix as confusion_matrix
 from ._cross_section import cross_section as cross_section
 from ._decision_regions import decision_regions as decision_regions
+from ._device_log import device_log as device_log
 from ._echo_course import echo_course as echo_course
 from ._energy_descent import energy_descent as energy_descent
 from ._feature_maps import feature_maps as feature_maps
@@ -25,6 +26,7 @@ from ._oscillator_phases import oscillator_phases as oscillator_phases
 from ._phase_masks import phase_masks as phase_masks
 from ._phase_portrait import phase_portrait as phase_portrait
 from ._pulse_evolution import pulse_evolution as pulse_evolution
+from ._pulse_response import pulse_response as pulse_response
 from ._recall import capacity as capacity, recall as recall
 from ._reflection_spectrum import reflection_spectrum as reflection_spectrum
 from ._robustness import robustness as robustness
@@ -41,6 +43,7 @@ from ._spin_raster import spin_raster as spin_raster
 from ._stack import stack as stack
 from ._switching import switching as switching
 from ._synchronization_map import synchronization_map as synchronization_map
+from ._twin_error import twin_drift as twin_drift, twin_error as twin_error
 from ._two_runs import two_runs as two_runs
 from ._wave_movie import wave_movie as wave_movie
 from ._wave_speed import wave_speed as wave_speed
