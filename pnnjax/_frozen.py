@@ -18,10 +18,13 @@ class Frozen(eqx.Module, Generic[T]):
     """
 
     _value: T
+    _held: bool = eqx.field(static=True, default=True)
 
     @property
     def value(self) -> T:
         """What was wrapped, behind `stop_gradient`."""
+        if not self._held:
+            return self._value
         return jax.tree.map(
             lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_array(leaf) else leaf,
             self._value,
@@ -29,6 +32,20 @@ class Frozen(eqx.Module, Generic[T]):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.value(*args, **kwargs)  # pyright: ignore[reportCallIssue]
+
+
+def thawed(tree: PyTree) -> PyTree:
+    """`tree`, with gradients through every `Frozen` in it, of which none is trained.
+
+    For what finds the numbers of a model that no training changes.
+    """
+
+    def thaw(node: Any) -> Any:
+        if isinstance(node, Frozen):
+            return Frozen(thawed(node._value), False)
+        return node
+
+    return jax.tree.map(thaw, tree, is_leaf=lambda node: isinstance(node, Frozen))
 
 
 def is_trainable(tree: PyTree) -> PyTree[bool]:

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "pnnjax"
 FILES = sorted(ROOT.rglob("*.py"))
 
-# Room -> floor; a file is on the floor of its folder, or of its own name.
+# Room -> floor; a file is on the floor of its own name if it has one, or its folder's.
 FLOORS = {
     "integrators": 1,
     "_types": 1,
@@ -48,6 +48,7 @@ FLOORS = {
     "_session": 5,
     "_step": 5,
     "_fit": 5,
+    "devices/_calibration": 5,
     "plots": 6,
     "zoo": 7,
     "_cli": 9,
@@ -71,6 +72,8 @@ HEAVY = (
 
 def room(path: Path) -> str:
     relative = path.relative_to(ROOT)
+    if relative.with_suffix("").as_posix() in FLOORS:
+        return relative.with_suffix("").as_posix()
     return relative.parts[0] if len(relative.parts) > 1 else relative.stem
 
 

@@ -9,6 +9,7 @@ from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._analog_memory import AbstractPulsedDevice
+from .._fast_random import fast_normal
 from ._memristor import AbstractMemristor
 
 
@@ -98,7 +99,7 @@ class PulsedMemristor(AbstractPulsedDevice):
         one = jnp.ones_like(state)
         if key is None:
             return one
-        spread = jax.random.normal(key, state.shape, state.dtype)
+        spread = fast_normal(key, state.shape, state.dtype)
         return jnp.maximum(one + self.cell_variation * spread, 0)
 
     def pulse(
@@ -111,7 +112,7 @@ class PulsedMemristor(AbstractPulsedDevice):
         key: PRNGKeyArray | None,
     ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         if key is not None:
-            spread = jax.random.normal(key, (2, *state.shape), state.dtype)
+            spread = fast_normal(key, (2, *state.shape), state.dtype)
             up = up + self.pulse_variation * jnp.sqrt(up) * spread[0]
             down = down + self.pulse_variation * jnp.sqrt(down) * spread[1]
         time_up = cell * up * self.up.duration

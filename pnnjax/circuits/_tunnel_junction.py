@@ -1,10 +1,10 @@
 """Magnetic tunnel junction: two resistances, and switching by chance."""
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._analog_memory import AbstractPulsedDevice
+from .._fast_random import fast_normal, fast_uniform
 from ._pulsed_memristor import Pulse, mean_step
 
 
@@ -136,7 +136,7 @@ class TunnelJunction(AbstractPulsedDevice):
         one = jnp.ones_like(state)
         if key is None:
             return one
-        spread = jax.random.normal(key, state.shape, state.dtype)
+        spread = fast_normal(key, state.shape, state.dtype)
         # No junction switches by itself: a tenth of the current is the least.
         return jnp.maximum(one + self.cell_variation * spread, 0.1)
 
@@ -188,6 +188,6 @@ class TunnelJunction(AbstractPulsedDevice):
         parallel = jnp.clip((state - self.low) / (self.high - self.low), 0, 1)
         parallel = settled + (parallel - settled) * jnp.exp(-total)
         if key is not None:
-            drawn = jax.random.uniform(key, state.shape, state.dtype)
+            drawn = fast_uniform(key, state.shape, state.dtype)
             parallel = (drawn < parallel).astype(state.dtype)
         return self.low + (self.high - self.low) * parallel

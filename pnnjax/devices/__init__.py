@@ -15,13 +15,28 @@ from ._error import (
     raising_device_errors as raising_device_errors,
 )
 from ._faults import Fault as Fault, FaultyRun as FaultyRun
+from ._fit_twin import (
+    TwinErrors as TwinErrors,
+    TwinFit as TwinFit,
+    TwinTraining as TwinTraining,
+    fit_twin as fit_twin,
+    train_with_twin as train_with_twin,
+    twin_error as twin_error,
+)
 from ._hosting import LayerRun as LayerRun
 from ._journal import JournalError as JournalError
 from ._limits import Limits as Limits
 from ._once import OnceRun as OnceRun
+from ._probes import (
+    Probes as Probes,
+    latin_hypercube_probes as latin_hypercube_probes,
+    measure_probes as measure_probes,
+    sobol_probes as sobol_probes,
+)
 from ._reading import Frame as Frame
 from ._recorded import RecordedDevice as RecordedDevice
 from ._remote import RemoteDevice as RemoteDevice
+from ._residual_twin import ResidualTwin as ResidualTwin
 from ._retry import FrameError as FrameError, RetryPolicy as RetryPolicy
 from ._scpi import (
     SCPI as SCPI,

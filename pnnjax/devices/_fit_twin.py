@@ -1,0 +1,204 @@
+"""A digital twin: a model fitted to its device, and anew when that has drifted."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+import optax
+from jaxtyping import Inexact, PRNGKeyArray
+
+from ._calibration import calibrated, predictions
+from ._device import AbstractDevice
+from ._probes import Probes, measure_probes
+from ._residual_twin import ResidualTwin
+
+
+class TwinErrors(NamedTuple):
+    """Root mean square of what a twin misses, as a part of that of the answers.
+
+    Of probes that were held out.
+    """
+
+    unfitted: float
+    physics: float
+    """With its numbers fitted, without a network."""
+    fitted: float
+
+
+class TwinFit(NamedTuple):
+    """A fitted twin, and what is known of it."""
+
+    twin: Any
+    """With the parameters that it came with, so that it can take its own place."""
+    errors: TwinErrors
+    probes: Probes
+    """All that were measured."""
+    outputs: Inexact[np.ndarray, "settings inputs ..."]
+    """What the device answered."""
+    held_out: int
+    """How many settings at the end were not fitted to."""
+
+    def held_out_probes(self) -> tuple[Probes, Inexact[np.ndarray, "..."]]:
+        """What was not fitted to, and the answers."""
+        part = slice(len(self.outputs) - self.held_out, None)
+        return self.probes.part(part), self.outputs[part]
+
+
+def fit_twin(
+    device: AbstractDevice,
+    twin: Any,
+    where: Callable[[Any], Any],
+    probes: Probes,
+    *,
+    key: PRNGKeyArray,
+    held_out: int | None = None,
+    steps: int = 1000,
+    learning_rate: float = 0.05,
+    network: int | None = None,
+    progress: bool = True,
+) -> TwinFit:
+    """Measure the probes, and fit the twin's unknown numbers to the answers.
+
+    First the numbers of the physics alone, then, if wanted, those of a network for what
+    physics leaves; by Adam, in full batches, with a learning rate that ends at zero.
+
+    To measure a device that has drifted and begin where the last fit ended, give
+    `twin` as it was fitted: `where` then still picks from the physics, and the network
+    goes on, too.
+
+    **Arguments:**
+
+    - `device`: a `RecordedDevice` keeps the runs of a calibration that is killed.
+    - `twin`: a layer whose trainable parameters are those of the device.
+    - `where`: picks the unknown numbers, as in `eqx.tree_at`: floats, or arrays in
+        `Frozen` (pick the `Frozen` itself).
+    - `probes`: of `sobol_probes`, `latin_hypercube_probes`, or your own.
+    - `held_out`: how many of the last settings only test the twin; a quarter.
+    - `steps`, `learning_rate`: of both fits. The latter is in the unit of a number, of
+        which see `calibrated`.
+    - `network`: units of each of its two hidden layers.
+
+    **Raises:** `DeviceError` if the device fails; `ValueError` for what can't work.
+    """
+    settings = len(probes.inputs)
+    held_out = max(1, settings // 4) if held_out is None else held_out
+    if not 1 <= held_out < settings:
+        raise ValueError(
+            f"`held_out` must be from 1 to {settings - 1} of the {settings} settings, "
+            f"but is {held_out}."
+        )
+    measuring, *fitting = jax.random.split(key, 4)
+    outputs = measure_probes(device, twin, probes, key=measuring, progress=progress)
+    seen, test = slice(0, settings - held_out), slice(settings - held_out, None)
+
+    def error(twin: Any) -> float:
+        return _relative(predictions(twin, probes.part(test)), outputs[test])
+
+    def fitted(twin: Any, where: Callable[[Any], Any], key: PRNGKeyArray) -> Any:
+        return calibrated(
+            twin,
+            where,
+            probes.part(seen),
+            outputs[seen],
+            optimizer=_adam(learning_rate, steps),
+            steps=steps,
+            key=key,
+            progress=progress,
+        )
+
+    before = error(twin)
+    known = isinstance(twin, ResidualTwin)
+    physics = fitted(twin.layer if known else twin, where, fitting[0])
+    errors = TwinErrors(before, error(physics), error(physics))
+    if known:
+        twin = eqx.tree_at(lambda t: t.layer, twin, physics)
+    elif network is not None:
+        left = outputs[seen] - predictions(physics, probes.part(seen))
+        twin = ResidualTwin(
+            physics, probes.part(seen), left, width=network, key=fitting[1]
+        )
+    else:
+        return TwinFit(physics, errors, probes, outputs, held_out)
+    twin = fitted(twin, lambda t: t.network, fitting[2])
+    return TwinFit(twin, errors._replace(fitted=error(twin)), probes, outputs, held_out)
+
+
+def twin_error(device: AbstractDevice, fit: TwinFit, *, key: PRNGKeyArray) -> float:
+    """What the twin misses of its device as that is now: held-out probes, run again."""
+    probes, _ = fit.held_out_probes()
+    answers = measure_probes(device, fit.twin, probes, key=key, progress=False)
+    return _relative(predictions(fit.twin, probes), answers)
+
+
+class TwinTraining(NamedTuple):
+    """A model that was trained with a twin that was watched."""
+
+    model: Any
+    fit: TwinFit
+    """The last one."""
+    errors: list[float]
+    """Of the twin, before each segment, as it was found."""
+    refitted: list[int]
+    """Before which segments the twin was fitted anew."""
+    results: list[Any]
+    """What `train` returned for each segment."""
+
+
+def train_with_twin(
+    model: Any,
+    device: AbstractDevice,
+    fit: TwinFit,
+    train: Callable[[Any, PRNGKeyArray], Any],
+    refit: Callable[[Any, PRNGKeyArray], TwinFit],
+    *,
+    twin_of: Callable[[Any], Any],
+    segments: int,
+    threshold: float,
+    key: PRNGKeyArray,
+) -> TwinTraining:
+    """Train in segments; before each, see whether the device is still the twin's.
+
+    The held-out probes are run again, and where the error is above `threshold`, the
+    twin is fitted anew, beginning from what it was. Optimizers begin anew with each
+    segment.
+
+    **Arguments:**
+
+    - `model`: holds `fit.twin`, where `twin_of` finds it: `lambda m: m.layer` in
+        `Physical(fit.twin, PhysicsAware(device))`.
+    - `train`: `train(model, key) -> FitResult`, one segment: a call of `pnn.fit`.
+    - `refit`: `refit(twin, key) -> TwinFit`: a call of `fit_twin`.
+    - `threshold`: of `twin_error`; above what noise makes of it.
+    """
+    if segments < 1 or not threshold > 0:
+        raise ValueError(
+            "There must be at least 1 segment and a positive threshold, not "
+            f"{segments} and {threshold}."
+        )
+    errors, refitted, results = [], [], []
+    for segment in range(segments):
+        watching, fitting, training = jax.random.split(
+            jax.random.fold_in(key, segment), 3
+        )
+        errors.append(twin_error(device, fit, key=watching))
+        if errors[-1] > threshold:
+            refitted.append(segment)
+            fit = refit(twin_of(model), fitting)
+            model = eqx.tree_at(twin_of, model, fit.twin)
+        results.append(train(model, training))
+        model = results[-1].model
+    return TwinTraining(model, fit, errors, refitted, results)
+
+
+@functools.cache
+def _adam(learning_rate: float, steps: int) -> optax.GradientTransformation:
+    """One object for one setting, so that to fit again compiles nothing."""
+    return optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
+
+
+def _relative(guess: np.ndarray, answer: np.ndarray) -> float:
+    missed, size = np.abs(guess - answer) ** 2, np.abs(answer) ** 2
+    return float(np.sqrt(missed.mean() / size.mean()))
