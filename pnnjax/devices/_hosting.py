@@ -165,7 +165,7 @@ def server_token(file: Path | None) -> tuple[str, str]:
     if file is not None:
         if not file.exists():
             _write_token(file)
-        elif file.stat().st_mode & 0o077:
+        elif os.name == "posix" and file.stat().st_mode & 0o077:
             raise ValueError(f"Others can read {file}: `chmod 600 {file}` first.")
         return file.read_text().strip(), f"The token is in {file}"
     if token := os.environ.get(TOKEN_VARIABLE):

@@ -4,8 +4,8 @@ import hmac
 import ipaddress
 import logging
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +148,8 @@ class _Service:
         self._authorization = f"Bearer {token}".encode()
         self._patience = patience
         self._readers = ThreadPoolExecutor(waiting + 16)
+        # Fewer than there are threads: also where a device hangs, some can tell so.
+        self._seats = threading.BoundedSemaphore(waiting + 8)
 
     def handlers(self) -> Any:
         """The methods by their names on the wire."""
@@ -176,12 +178,16 @@ class _Service:
                 request = unpack_request(self._read(requests))
             except WireError as error:
                 raise Refusal("INVALID_ARGUMENT", f"{error}") from None
-            future = self.runs.ask(request)
-            return _outcome(future, context)
+            if not self._seats.acquire(blocking=False):
+                raise Refusal("RESOURCE_EXHAUSTED", "Busy: too many wait; try later")
+            try:
+                return _outcome(self.runs.ask(request), context)
+            finally:
+                self._seats.release()
 
         return self._answer(context, answer)
 
-    def _answer(self, context: Any, answer: Any) -> bytes:
+    def _answer(self, context: Any, answer: Callable[[], bytes]) -> bytes:
         try:
             self._authenticate(context)
             return answer()
@@ -214,7 +220,7 @@ class _Service:
         return message
 
 
-def _outcome(future: Any, context: Any) -> bytes:
+def _outcome(future: Future, context: Any) -> bytes:
     """Its result, unless the call ends before."""
     ended = threading.Event()
     if context.add_callback(ended.set):
