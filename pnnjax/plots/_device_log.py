@@ -1,7 +1,7 @@
 """What a device did and what failed, as time went on."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,8 +20,7 @@ def device_log(
 ) -> "Figure":
     """Runs against time with the faults on the way, and how many there were of each.
 
-    A fault that a further attempt made good is filled; the last one of a run that
-    failed for good is not.
+    The mark of a fault is filled where a further attempt was good.
 
     **Arguments:** `marks`: moments to be marked by a line (s), such as restarts.
     **Raises:** `ValueError` if the log is empty.
@@ -42,32 +41,48 @@ def device_log(
 
 
 def _course(ax: "Axes", log: Sequence[LoggedRun], kinds: list[str]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     number = np.arange(1, len(log) + 1)
     ends = np.asarray([run.began + run.seconds for run in log])
-    ax.step(ends, number, where="post", color=GRAY, label="runs")
-    for index, kind in enumerate(kinds):
+    ax.step(ends, number, where="post", color=GRAY)
+    for kind, look in zip(kinds, _looks(kinds), strict=True):
         at = [i for i, run in enumerate(log) if kind in run.faults]
         lost = [i for i in at if not log[i].good and log[i].faults[-1] == kind]
-        color = PALETTE[index % len(PALETTE)]
-        marker = MARKERS[index % len(MARKERS)]
-        look = {"color": color, "marker": marker, "linestyle": "none", "markersize": 5}
-        ax.plot(ends[at], number[at], **look, label=kind)
+        ax.plot(ends[at], number[at], **look)
         if lost:
             ax.plot(ends[lost], number[lost], **look, markerfacecolor="white")
     ax.set(xlabel="Time (s)", ylabel="Runs")
-    ax.legend(loc="upper left")
+    ax.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.grid(True)
 
 
 def _counts(ax: "Axes", log: Sequence[LoggedRun], kinds: list[str]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     faults = [fault for run in log for fault in run.faults]
-    for row, kind in enumerate(kinds):
+    for row, (kind, look) in enumerate(zip(kinds, _looks(kinds), strict=True)):
         number = faults.count(kind)
-        ax.barh(row, number, color=PALETTE[row % len(PALETTE)], height=0.6)
-        ax.text(number, row, f" {number}", va="center", fontsize=8)
+        ax.barh(row, number, color=look["color"], height=0.5)
+        # The bar's end tells which mark on the left is which.
+        ax.plot(number, row, **look, markeredgecolor="white", zorder=3)
+        ax.text(number, row, f"   {number}", va="center", fontsize=8)
     ax.set_yticks(range(len(kinds)), kinds)
     ax.set_ylim(max(len(kinds), 1) - 0.5, -0.5)
-    ax.set_xlim(0, 1.15 * max([faults.count(kind) for kind in kinds], default=1))
+    ax.set_xlim(0, 1.2 * max([faults.count(kind) for kind in kinds], default=1))
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     good = sum(run.good for run in log)
-    ax.set_xlabel(f"Attempts that failed; {good} of {len(log)} runs are good")
+    ax.set(xlabel="Failed attempts", title=f"{good} of {len(log)} runs good")
     ax.grid(True, axis="x")
+
+
+def _looks(kinds: list[str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "color": PALETTE[index % len(PALETTE)],
+            "marker": MARKERS[index % len(MARKERS)],
+            "markersize": 7,
+            "linestyle": "none",
+        }
+        for index in range(len(kinds))
+    ]

@@ -200,10 +200,13 @@ class _Bench:
         self._made = 0
         self._process = _start("bench", folder, job, token)
         assert self._process.stdout is not None
-        self.address = self._process.stdout.readline().decode().strip()
-        if not self.address:
+        try:
+            self.address = self._process.stdout.readline().decode().strip()
+            if not self.address:
+                raise ChildProcessError(f"The bench failed: {_last_words(folder)}")
+        except BaseException:
             _end(self._process)
-            raise ChildProcessError(f"The bench failed: {_last_words(folder)}")
+            raise
         self._reader = threading.Thread(target=self._count, daemon=True)
         self._reader.start()
 
