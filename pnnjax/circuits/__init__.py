@@ -18,6 +18,7 @@ from ._encoding import (
     Referenced as Referenced,
 )
 from ._exponential_step import ExponentialStep as ExponentialStep
+from ._fit_device import FittedDevice as FittedDevice, fit_device as fit_device
 from ._graph import BidirectionalAmplifier as BidirectionalAmplifier
 from ._hysteresis import (
     Course as Course,
@@ -44,6 +45,7 @@ from ._pcm import (
 )
 from ._pcm_pulses import PCMCells as PCMCells, PCMPulses as PCMPulses
 from ._power_step import PowerStep as PowerStep
+from ._pulse_data import PulseData as PulseData, read_pulses as read_pulses
 from ._pulsed_memristor import Pulse as Pulse, PulsedMemristor as PulsedMemristor
 from ._rc_network import RCNetwork as RCNetwork, charge_spread as charge_spread
 from ._resistor_network import ResistorNetwork as ResistorNetwork

@@ -13,7 +13,6 @@ from jaxtyping import Array, Inexact, Int, PRNGKeyArray
 
 from .._frozen import Frozen, thawed
 from .._layer import respond
-from ..objectives import mean_squared_error
 from ._probes import Probes, programmed
 
 
@@ -35,6 +34,7 @@ def calibrated(
     """
     # Here, since `fit` stands on devices itself.
     from .._fit import fit
+    from ..objectives import mean_squared_error
 
     model = _Fitted.of(twin, where, probes)
     numbers = jnp.arange(len(outputs))
