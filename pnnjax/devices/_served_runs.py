@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._callback import AbstractNamedRun, Run
+from ._callback import Run, call
 from ._error import DeviceError
 from ._limits import Limits
 from ._reading import Frame, checked_frame, refuse_outside, refuse_saturated
@@ -112,11 +112,7 @@ class ServedRuns:
 
     def _make(self, request: Request) -> bytes:
         name, parameters, x = request
-        if isinstance(self._run, AbstractNamedRun):
-            frame = self._run(parameters, x, name)
-        else:
-            frame = self._run(parameters, x)
-        y = self._checked(frame, x)
+        y = self._checked(call(self._run, parameters, x, name), x)
         refuse_saturated("served", 0, y, self._limits, tried=1)
         allowed = self._limits.output_range
         refuse_outside("served", 0, "output", y, allowed, tried=1)
