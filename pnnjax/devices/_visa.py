@@ -29,7 +29,8 @@ class VISADevice(AbstractDevice):
     In a run, the parameters are written once; then, for each example, the input is
     written and the output read; then the error queue. The connection is opened when it
     is needed, and again after anything went wrong: each time, the instrument is asked
-    who it is. Otherwise it is a `CallbackDevice`.
+    who it is. Otherwise it is a `CallbackDevice`: its `device`, which can be served,
+    and whose `run` can be wrapped, as by `SteadyRun`.
 
     **Raises:** `DeviceError` where the instrument is another one, has an entry in its
     error queue, or, when the retry policy gives up, does not answer or not in numbers.
