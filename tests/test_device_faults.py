@@ -129,6 +129,16 @@ class TestOnce:
         assert not np.array_equal(run([np.eye(2)], np.ones(2), "a"), first)
         assert run.made == 4
 
+    def test_it_outlives_its_process_with_a_file(self, tmp_path):
+        first = OnceRun(Hardware(), path=tmp_path / "frames")
+        frame = first([np.eye(2)], np.ones(2), "a")
+        first.close()
+        second = OnceRun(Hardware(), path=tmp_path / "frames")
+        np.testing.assert_array_equal(second([], np.ones(2), "a"), frame)
+        second([np.eye(2)], np.ones(2), "b")
+        assert second.made == 2
+        second.close()
+
     def test_a_frame_of_no_use_is_made_again(self):
         run = OnceRun(lambda parameters, x: np.full(2, np.nan))
         for made in (1, 2):

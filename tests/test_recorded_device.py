@@ -255,6 +255,10 @@ def test_where_a_program_goes_on(tmp_path):
     tape = tape_of(tmp_path / "2", 0.0, 1.0)
     assert [asks(tape, p) for p in (0.0, 1.0)] == [0, 1]
     assert asks(tape, 0.0) is None
+    # That was not answered; so the program may have gone back, as after `rewind`.
+    assert asks(tape, 0.0) == 0
+    tape.rewind()
+    assert asks(tape, 1.0) == 1
     # The same in two steps: which of them can't be told.
     tape = tape_of(tmp_path / "3", 0.0, 1.0, 0.0)
     with pytest.raises(DeviceError, match=r"as runs \[1, 3\], so .*Give .* a `key`"):

@@ -36,7 +36,8 @@ class RecordedDevice(AbstractDevice):
 
     Where a training goes on is found by the first run that it asks for: the record has
     hashes of parameters, input and key. From there, one run must follow the other as
-    recorded. So it is found anew for each new `RecordedDevice`, and after a failed run.
+    recorded. So it is found anew for each new `RecordedDevice`, after a failed run, and
+    after `rewind`.
 
     **Raises:** `DeviceError` where a run is asked for that is not the recorded one, or,
     without a device, that is not in the record.
@@ -71,6 +72,14 @@ class RecordedDevice(AbstractDevice):
     def replayed(self) -> int:
         """How many of them were answered from the record."""
         return self._tape.replayed
+
+    def rewind(self) -> None:
+        """Find out anew where the program goes on.
+
+        For one that was interrupted (Ctrl-C) and goes back to its checkpoint without a
+        new process.
+        """
+        self._tape.rewind()
 
     def close(self) -> None:
         """Let go of the file; another run is then an error."""
@@ -153,6 +162,11 @@ class _Tape:
             words = [int(self.journal.identity[i : i + 8], 16) for i in (0, 8)]
             name = np.asarray([*words, len(self.journal.entries)], np.uint32)
             return np.asarray(False), np.zeros(answer.shape, answer.dtype), name
+
+    def rewind(self) -> None:
+        """The next run is looked for in all of the record."""
+        with self.lock:
+            self.position = self.pending = None
 
     def keep(self, y: Any) -> np.ndarray:
         """Write down the answer to what was asked last."""
