@@ -1,6 +1,5 @@
 """A device over the network: the same numbers, and each run made once."""
 
-import subprocess
 import threading
 import time
 
@@ -9,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import trustme
 
 from pnnjax._physical import Physical
 from pnnjax.devices import (
@@ -306,15 +306,14 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch):
 
 
 def test_tls(tmp_path, getkey):
-    paths = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    certificate, private_key = paths
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-         "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=bench",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-out", certificate,
-         "-keyout", private_key],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    names = "root.pem", "certificate.pem", "key.pem"
+    root, certificate, private_key = (tmp_path / name for name in names)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(root)
+    own = authority.issue_cert("127.0.0.1")
+    own.private_key_pem.write_to_path(private_key)
+    chain, *_ = own.cert_chain_pems
+    chain.write_to_path(certificate)
     layer, x = layer_of(getkey()), jax.random.normal(getkey(), (5, 4))
     policy = RetryPolicy(2, 0.01, 5.0)
     with serve(
@@ -326,7 +325,7 @@ def test_tls(tmp_path, getkey):
         private_key=private_key,
     ) as server:
         address = server.address.replace("0.0.0.0", "127.0.0.1")
-        device = RemoteDevice(address, token=TOKEN, certificate=certificate)
+        device = RemoteDevice(address, token=TOKEN, certificate=root)
         y = measured(device, layer, x)
         np.testing.assert_allclose(y, x @ layer.weight.T, rtol=1e-13)
         device.close()
