@@ -4,9 +4,19 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from pnnjax.circuits import VTEAM, Biolek, HardStop, IonDrift, Pulse, PulsedMemristor
+import pnnjax as pnn
+from pnnjax.circuits import (
+    VTEAM,
+    Biolek,
+    HardStop,
+    IonDrift,
+    Pulse,
+    PulsedMemristor,
+    TunnelJunction,
+)
 
 UP, DOWN = Pulse(-0.25, 1e-9), Pulse(0.5, 1e-9)
 
@@ -110,3 +120,56 @@ def test_what_can_not_work_is_refused():
         VTEAM(on_threshold=0.2)
     with pytest.raises(ValueError, match="below `off_resistance`"):
         IonDrift(on_resistance=2e4, window=HardStop())
+
+
+class Synapses(pnn.AbstractLayer):
+    """Two outputs: the sum of what cells conduct, against what half of them would."""
+
+    conductance: jax.Array
+    facts = pnn.Facts(linear=True)
+
+    def __call__(self, x, *, key=None):
+        middle = 0.5 * (self.conductance.max() + self.conductance.min())
+        weight = self.conductance - jax.lax.stop_gradient(middle)
+        return jnp.einsum("mn,...n->...m", weight, x)
+
+
+JUNCTION = TunnelJunction(
+    Pulse(48.3e-6, 2e-9),
+    Pulse(-49.6e-6, 0.5e-9),
+    stability=40.0,
+    critical_current=50e-6,
+    parallel_resistance=14e3,
+    magnetoresistance=1.2,
+)
+MEMRISTOR = PulsedMemristor(
+    VTEAM(window=Biolek()),
+    Pulse(-0.21, 2e-8),
+    Pulse(0.5, 1e-10),
+    cell_variation=0.2,
+    pulse_variation=0.3,
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("device", [JUNCTION, MEMRISTOR], ids=["junction", "VTEAM"])
+def test_pulses_train_a_classifier(device):
+    """Two clouds in 100 dimensions, told apart by cells that only pulses change."""
+    random = np.random.default_rng(0)
+    label = random.integers(2, size=600)
+    center = random.choice([-1.0, 1.0], size=100)
+    x = random.normal(size=(600, 100)) + 0.3 * np.outer(2 * label - 1, center)
+    x, label = jnp.asarray(x), jnp.asarray(label)
+    start = device.low + (device.high - device.low) * random.integers(2, size=(2, 100))
+    result = pnn.fit(
+        Synapses(jnp.asarray(start, float)),
+        pnn.data.Dataset(x[:400], label[:400], x[400:], label[400:], ("0", "1")),
+        pnn.objectives.cross_entropy,
+        optax.chain(optax.sgd(0.05), pnn.optimizers.pulsed_update(device)),
+        epochs=10,
+        key=jax.random.key(0),
+        metrics={"accuracy": pnn.objectives.accuracy},
+        progress=False,
+    )
+    accuracy = result.history.metrics["accuracy"]
+    assert accuracy[-1] > 0.9 and accuracy[0] < accuracy[-1]

@@ -79,11 +79,12 @@ def fit_device(
     def slope(numbers: np.ndarray) -> np.ndarray:
         return np.asarray(_slope(law.step, numbers, directions, reads, measured))
 
-    solve = partial(least_squares, misses, jac=slope, bounds=(lower, upper))
+    own: Any = {"jac": slope, "bounds": (lower, upper), "x_scale": "jac"}
     start[0] = np.clip(measured[0], lower[0], upper[0])
-    first = solve(start, x_scale="jac")
+    first = least_squares(misses, start, **own)
     deviation = max(1.4826 * float(np.median(np.abs(first.fun))), 1e-9)
-    numbers = solve(first.x, x_scale="jac", loss="soft_l1", f_scale=deviation).x
+    robust = least_squares(misses, first.x, loss="soft_l1", f_scale=deviation, **own)
+    numbers = robust.x
     left = misses(numbers)
     maximum = float(low + full) if maximum is None else maximum
     return FittedDevice(
