@@ -38,7 +38,7 @@ class LoggedRun(NamedTuple):
     """Whether the last attempt did not fail."""
 
 
-class AbstractNamedRun(abc.ABC):
+class AbstractNamedRun(metaclass=abc.ABCMeta):
     """A `run` that is told the name of each run, which its further attempts share.
 
     What drives hardware that keeps its last answers by name can ask for one again: a

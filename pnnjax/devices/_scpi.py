@@ -14,7 +14,7 @@ OVERLOAD = 9.9e37
 """What SCPI-99 (vol. 1, 7.2.1.4) writes for infinity; NaN is 9.91e37."""
 
 
-class AbstractWriter(abc.ABC):
+class AbstractWriter(metaclass=abc.ABCMeta):
     """How a vector of numbers is written."""
 
     @abc.abstractmethod
@@ -22,7 +22,7 @@ class AbstractWriter(abc.ABC):
         """Send `values` to an open resource of PyVISA."""
 
 
-class AbstractReader(abc.ABC):
+class AbstractReader(metaclass=abc.ABCMeta):
     """How a vector of numbers is read."""
 
     @abc.abstractmethod
