@@ -1,12 +1,15 @@
 """Pictures of physical networks and of how they train."""
 
+from ._accuracy_over_time import accuracy_over_time as accuracy_over_time
 from ._beam import beam as beam
 from ._cavity_fields import cavity_fields as cavity_fields
 from ._circuit import circuit as circuit
 from ._cochleagram import cochleagram as cochleagram
+from ._conductance_drift import conductance_drift as conductance_drift
 from ._conductance_histogram import conductance_histogram as conductance_histogram
 from ._confusion_matrix import confusion_matrix as confusion_matrix
 from ._cross_section import cross_section as cross_section
+from ._crossbar_map import crossbar_map as crossbar_map
 from ._decision_regions import decision_regions as decision_regions
 from ._device_log import device_log as device_log
 from ._echo_course import echo_course as echo_course
@@ -16,6 +19,7 @@ from ._fiber_modes import fiber_modes as fiber_modes
 from ._field import domain_coloring as domain_coloring, field as field
 from ._gradient_alignment import gradient_alignment as gradient_alignment
 from ._hysteresis import hysteresis as hysteresis
+from ._ir_drop import ir_drop as ir_drop
 from ._label_scores import label_scores as label_scores
 from ._labeled_fields import labeled_fields as labeled_fields
 from ._learning_curve import learning_curve as learning_curve
