@@ -11,7 +11,8 @@ import numpy as np
 from ._retry import FrameError
 
 OVERLOAD = 9.9e37
-"""What SCPI-99 (vol. 1, 7.2.1.4) writes for infinity; NaN is 9.91e37."""
+"""What SCPI writes for infinity; for NaN, 9.91e37. Instruments answer either where the
+range is exceeded, or where a reading could not be taken."""
 
 
 class AbstractWriter(metaclass=abc.ABCMeta):
@@ -135,7 +136,7 @@ class BlockReader(AbstractReader):
 
 @dataclass(frozen=True)
 class SCPI:
-    """What is said to an instrument. Everything before `setup` depends on it.
+    """What is said to one kind of instrument.
 
     **Arguments:** `identity`: a regular expression that is in its answer to `*IDN?`.
     `parameters`: one writer for each trainable array of the layer. `setup`: messages,
@@ -170,8 +171,8 @@ def _finite(values: np.ndarray, message: str) -> np.ndarray:
     if overloaded:
         raise FrameError(
             f"overload: {overloaded} of {values.size} values in the answer to "
-            f"`{message}` are SCPI's infinity or NaN; turn down the input power, or "
-            "the gain of the detector",
+            f"`{message}` are SCPI's infinity or NaN. Turn down the input power or the "
+            "gain of the detector, or widen its range",
             "overload",
         )
     return values
