@@ -17,9 +17,10 @@ from pnnjax.circuits import (
     Variation,
 )
 
-# The ReRAM of aihwkit's presets, a fit to Gong et al. (2018).
+# The ReRAM of aihwkit's presets, a fit to Gong et al. (2018): 0.00135 up, and 26 %
+# less down.
 RERAM = {
-    "asymmetry": 0.259359,
+    "asymmetry": 0.149,
     "slope": -0.5,
     "offset": -0.5,
     "exponent_up": 5.0,
@@ -67,7 +68,7 @@ CASES = {
         ),
     ),
     "ReRAM": (
-        ExponentialStep(0.00135, -1.0, 1.0, variation=IDENTICAL, **RERAM),
+        ExponentialStep(0.00117, -1.0, 1.0, variation=IDENTICAL, **RERAM),
         lambda w: exponential(w, 1.0, -0.5, -0.5, (-1.18445, -0.081404), (5.0, 5.0)),
     ),
     "power": (

@@ -165,21 +165,26 @@ def _transformation(
             gathered, cells = fast.pulse(
                 pair.fast, pair.fast_cells, up, down, key=keys[1]
             )
-            change = mix * (gathered - pair.fast)
-            slow_state = place.value - mix * (pair.fast - pair.zero)
+            # Passes over all cells, which most have no need of.
+            shown = mix * (pair.fast - pair.zero) if mix else 0.0
+            change = mix * (gathered - pair.fast) if mix else 0.0
+            start = place.value - shown
             pair = pair._replace(fast=gathered, fast_cells=cells)
 
-            def written(slow_state: Array, pair: Pair) -> tuple[Array, Pair]:
+            def written(state: Array, pair: Pair) -> tuple[Array, Pair]:
                 return _written(
-                    slow_state, pair, step // every, slow, transfer, noise, keys[2]
+                    state, pair, step // every, slow, transfer, noise, keys[2]
                 )
 
-            def kept(slow_state: Array, pair: Pair) -> tuple[Array, Pair]:
-                return slow_state, pair
+            def kept(state: Array, pair: Pair) -> tuple[Array, Pair]:
+                return state, pair
 
-            due = (step + 1) % every == 0
-            after, pair = lax.cond(due, written, kept, slow_state, pair)
-            return change + (after - slow_state), pair
+            if every == 1:
+                after, pair = written(start, pair)
+            else:
+                due = (step + 1) % every == 0
+                after, pair = lax.cond(due, written, kept, start, pair)
+            return change + (after - start), pair
 
         noise = _Read(read_noise, longest)
         key = jax.random.fold_in(jax.random.key(seed), step + 1)
