@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CELL = circuits.PCMPulses()
-TIMES = np.array([60.0, 3600.0, 86_400.0, 2_592_000.0])  # s
-"""After training: a minute, an hour, a day, a month."""
+TIMES = np.array([60.0, 3600.0, 86_400.0, 2_629_800.0])  # s
+"""A minute, an hour, a day and a month."""
 
 
 class DFAOnPCM(AbstractExperiment):
@@ -43,12 +43,12 @@ class DFAOnPCM(AbstractExperiment):
     The same network with updates of any size, `updates=ideal`, is the comparison.
     """
 
-    epochs: int = setting(10, "passes through the training images", low=1)
+    epochs: int = setting(6, "passes through the training images", low=1)
     batch_size: int = setting(64, "images a step", low=1)
     hidden: int = setting(256, "units of each of two hidden layers", low=1)
     updates: Literal["pulses", "ideal"] = setting("pulses", "what the cells take")
     weight_range: float = setting(1.0, "the largest weight", low=1e-6)
-    learning_rate: float = setting(0.2, "falls as a cosine", low=0)
+    learning_rate: float = setting(0.3, "falls as a cosine", low=0)
     read_noise: float = setting(0.02, "of each cell, of what it conducts", low=0)
     seconds: float = setting(0.1, "from step to step, in which cells drift", low=0)
 
@@ -82,7 +82,7 @@ class DFAOnPCM(AbstractExperiment):
             counting=False,
             key=inner,
         )
-        noise = imperfections.ReadNoise(self.read_noise, relative=True)
+        noise = imperfections.ReadNoise(sigma=self.read_noise, relative=True)
         noisy = [noise(n) if _is_crossbar(n) else n for n in stack.layers]
         stack = attach(eqx.nn.Sequential(noisy), estimators.TransposedRead())
         feedback = estimators.RandomFeedback(key=own)
@@ -151,9 +151,7 @@ def drifting(model: Any, images: data.Dataset) -> "Figure":
         )
         for name, how in runs.items()
     }
-    return plots.robustness(
-        TIMES, found, label="Time after training (s)", quantity="Test accuracy"
-    )
+    return plots.accuracy_over_time(TIMES, found)
 
 
 def _is_crossbar(node: Any) -> bool:

@@ -31,20 +31,20 @@ class SPSAOnRRAM(AbstractExperiment):
     The same search with updates of any size, `updates=ideal`, is the comparison.
     """
 
-    epochs: int = setting(200, "passes through the training images", low=1)
+    epochs: int = setting(60, "passes through the training images", low=1)
     batch_size: int = setting(64, "images a step", low=1)
-    hidden: int = setting(16, "units between the pixels and the classes", low=1)
+    hidden: int = setting(32, "units between the pixels and the classes", low=1)
     updates: Literal["pulses", "ideal"] = setting("pulses", "what the cells take")
-    samples: int = setting(16, "shakes a step", low=1)
-    size: float = setting(0.01, "of a shake (of the maximum)", low=1e-9)
+    samples: int = setting(64, "shakes a step", low=1)
+    size: float = setting(1e-3, "of a shake (of the maximum)", low=1e-9)
     states: int = setting(1000, "pulses from bound to bound in the middle", low=3)
     weight_range: float = setting(2.0, "the largest weight", low=1e-6)
-    learning_rate: float = setting(0.1, "falls as a cosine", low=0)
+    learning_rate: float = setting(0.3, "falls as a cosine", low=0)
     memory: float = setting(0.9, "of earlier estimates, digital", low=0, high=0.999)
 
     name: ClassVar[str] = "spsa-on-rram"
     summary: ClassVar[str] = (
-        "crossbars of resistive memory, 64-16-10, on 8 × 8 digits; simultaneous "
+        "crossbars of resistive memory, 64-32-10, on 8 × 8 digits; simultaneous "
         "perturbation and pulses"
     )
     reference: ClassVar[str] = (
