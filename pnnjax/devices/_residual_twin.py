@@ -15,11 +15,11 @@ from ._probes import Probes
 
 
 class ResidualTwin(AbstractLayer):
-    r"""$y = f_\text{physics}(x, \theta) + s\,N(x, \theta)$ with a fixed network $N$.
+    r"""$y = p + s\,N(\theta, x, p)$ with $p = f_\text{physics}(x, \theta)$.
 
-    The network sees every number of the example and of the parameters, each brought to
-    between -1 and 1 over the probes; its derivatives count, its weights are not
-    trained. In the beginning it is zero.
+    The fixed network $N$ sees every number of the parameters, of the example and of
+    what physics makes of it, each brought to between -1 and 1 over the probes; its
+    derivatives count, its weights are not trained. In the beginning it is zero.
     """
 
     layer: Any
@@ -33,23 +33,27 @@ class ResidualTwin(AbstractLayer):
         self,
         layer: Any,
         probes: Probes,
-        outputs: Inexact[np.ndarray, "settings inputs ..."],
+        said: Inexact[np.ndarray, "settings inputs ..."],
+        missed: Inexact[np.ndarray, "settings inputs ..."],
         *,
         width: int,
         key: PRNGKeyArray,
     ):
-        """A network with two hidden layers of `width` units, for what `layer` misses.
+        """A network with two hidden layers of `width` units.
 
-        **Arguments:** `outputs`: of the device; or only what `layer` leaves of it, of
-        which the size is taken.
+        **Arguments:** `said`: what `layer` says of the probes; `missed`: what it misses
+        of the device's answers.
         """
-        rows = _numbers(jnp.asarray(probes.inputs), probes.inputs.ndim - 2)
+        signals = [
+            _numbers(jnp.asarray(array), array.ndim - 2)
+            for array in (probes.inputs, said)
+        ]
         columns = [_numbers(jnp.asarray(s), s.ndim - 1) for s in probes.settings]
-        seen = [*columns, rows.reshape(-1, rows.shape[-1])]
+        seen = [*columns, *(array.reshape(-1, array.shape[-1]) for array in signals)]
         low = jnp.concatenate([array.min(0) for array in seen])
         high = jnp.concatenate([array.max(0) for array in seen])
         half = jnp.where(high > low, (high - low) / 2, 1)
-        left = _numbers(jnp.asarray(outputs), outputs.ndim - 2)
+        left = _numbers(jnp.asarray(missed), missed.ndim - 2)
         size = jnp.sqrt(jnp.mean(left**2))
         network = eqx.nn.MLP(
             low.size, left.shape[-1], width, 2, jnp.tanh, key=key, dtype=left.dtype
@@ -74,7 +78,10 @@ class ResidualTwin(AbstractLayer):
         own = [_numbers(array, array.ndim) for array in parameters_of(self.layer)]
         setting = jnp.concatenate(own)
         setting = jnp.broadcast_to(setting, (len(rows), setting.size))
-        seen = (jnp.concatenate([setting, rows], axis=-1) - center[None]) / half[None]
+        said = _numbers(y, y.ndim - (x.ndim - self.example_ndim))
+        said = said.reshape(len(rows), -1)
+        seen = jnp.concatenate([setting, rows, said], axis=-1)
+        seen = (seen - center[None]) / half[None]
         missing = size * jax.vmap(self.network.value)(seen)
         if jnp.iscomplexobj(y):
             missing = jax.lax.complex(*jnp.split(missing, 2, axis=-1))

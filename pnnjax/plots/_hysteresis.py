@@ -55,15 +55,15 @@ def _largest(arrays) -> float:
 
 
 def _arrow(ax, x: np.ndarray, y: np.ndarray, color: str) -> None:
-    """Where the current is greatest on the way back to zero."""
-    falling = np.flatnonzero(np.diff(np.abs(x)) < 0)
+    """Halfway back to zero from the highest voltage."""
+    falling = np.flatnonzero((np.diff(x) < 0) & (x[:-1] > 0))
     if len(falling) == 0:
         return
-    at = falling[np.argmax(np.abs(y[falling]))]
-    at = min(at + max(len(x) // 40, 1), len(x) - 2)
+    at = falling[np.argmin(np.abs(x[falling] - x.max() / 2))]
+    ahead = min(at + max(len(x) // 100, 1), len(x) - 1)
     ax.annotate(
         "",
-        xy=(x[at + 1], y[at + 1]),
+        xy=(x[ahead], y[ahead]),
         xytext=(x[at], y[at]),
         arrowprops={"arrowstyle": "-|>", "color": color, "mutation_scale": 14},
     )
