@@ -163,7 +163,12 @@ def in_blocks(
             kept = node.conductance.shape[:2]
             parts = (node.conductance, node.traffic)
             parts = jax.tree.map(lambda part: part.reshape(*kept, *ends), parts)
-            return eqx.tree_at(lambda c: (c.conductance, c.traffic), node, parts)
+            return eqx.tree_at(
+                lambda c: (c.conductance, c.traffic),
+                node,
+                parts,
+                is_leaf=lambda part: part is None,
+            )
 
         return jax.tree.map(shape, tree, is_leaf=_is_crossbar)
 
