@@ -332,3 +332,7 @@ def test_fit_goes_on_from_its_checkpoint_with_the_same_numbers(tmp_path):
     np.testing.assert_array_equal(result.history.loss, expected.history.loss)
     assert result.history.metrics["mean"][-1] == expected.history.metrics["mean"][-1]
     device.close()
+    # The record alone is enough for all of it, whatever happened on the way.
+    again = fitted(RecordedDevice(None, tmp_path / "runs"), None)
+    assert once.made == 14
+    np.testing.assert_array_equal(again.history.loss, expected.history.loss)
