@@ -95,6 +95,14 @@ def test_charge_is_conserved():
     np.testing.assert_allclose(down, np.cumsum(cells, 1)[:, :-1], atol=1e-15)
 
 
+def test_a_cell_that_makes_power_is_refused():
+    shape, lines = CASES["lossy"]
+    g = jnp.asarray(RNG.uniform(-1e-3, 1e-4, shape))
+    few, many = jnp.ones((3, 5)), jnp.ones((2, 10, 5))
+    with pytest.raises(Exception, match="no conductance may be negative"):
+        jax.block_until_ready(everything(g, few, many, lines))
+
+
 def test_one_row_is_a_ladder_and_one_cell_a_series_circuit():
     lines = LineResistance(100.0, 50.0, source=20.0, sense=10.0)
     ladder = jax.jit(lambda g: column_currents(g[None], jnp.ones(1), lines))

@@ -262,10 +262,11 @@ def _conjugate_gradients(coupling, precondition, start):
         return jnp.sum(a * b, (0, 2), keepdims=True)
 
     def unfinished(state):
-        return jnp.any(state[-1] > tolerance)
+        *_, power, steps = state
+        return jnp.any(power > tolerance) & (steps < longest)
 
     def step(state):
-        x, residual, direction, image, power = state
+        x, residual, direction, image, power, steps = state
         pushed = image - coupling(direction)
         length = _ratio(power, dot(direction, pushed))
         x += length * direction
@@ -273,14 +274,22 @@ def _conjugate_gradients(coupling, precondition, start):
         better = precondition(residual)
         fresh = dot(residual, better)
         turn = _ratio(fresh, power)
-        return x, residual, better + turn * direction, residual + turn * image, fresh
+        direction, image = better + turn * direction, residual + turn * image
+        return x, residual, direction, image, fresh, steps + 1
 
     residual = coupling(start)
     direction = precondition(residual)
     power = dot(residual, direction)
     tolerance = jnp.finfo(start.dtype).eps ** 2 * power
-    state = jnp.zeros_like(start), residual, direction, residual, power
-    return lax.while_loop(unfinished, step, state)[0]
+    longest = 20 * (start.shape[0] + start.shape[2])
+    state = jnp.zeros_like(start), residual, direction, residual, power, 0
+    x, _, _, _, power, _ = lax.while_loop(unfinished, step, state)
+    return eqx.error_if(
+        x,
+        jnp.any(jnp.abs(power) > jnp.abs(tolerance)),
+        f"The voltages on the lines were not found in {longest} steps: no conductance "
+        "may be negative, as one with noise added to it can be.",
+    )
 
 
 def _ratio(a, b):
