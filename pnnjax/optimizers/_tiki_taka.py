@@ -171,20 +171,19 @@ def _transformation(
             start = place.value - shown
             pair = pair._replace(fast=gathered, fast_cells=cells)
 
-            def written(state: Array, pair: Pair) -> tuple[Array, Pair]:
+            def written(pair: Pair) -> tuple[Array, Pair]:
                 return _written(
-                    state, pair, step // every, slow, transfer, noise, keys[2]
+                    start, pair, step // every, slow, transfer, noise, keys[2]
                 )
 
-            def kept(state: Array, pair: Pair) -> tuple[Array, Pair]:
-                return state, pair
+            def kept(pair: Pair) -> tuple[Array, Pair]:
+                return jnp.zeros_like(start), pair
 
             if every == 1:
-                after, pair = written(start, pair)
+                moved, pair = written(pair)
             else:
-                due = (step + 1) % every == 0
-                after, pair = lax.cond(due, written, kept, start, pair)
-            return change + (after - start), pair
+                moved, pair = lax.cond((step + 1) % every == 0, written, kept, pair)
+            return change + moved, pair
 
         noise = _Read(read_noise, longest)
         key = jax.random.fold_in(jax.random.key(seed), step + 1)
@@ -208,7 +207,7 @@ def _written(
     reading: _Read,
     key: PRNGKeyArray,
 ) -> tuple[Array, Pair]:
-    """One column of the fast cells, moved on to the slow ones."""
+    """One column of the fast cells, moved on to the slow ones: how these change."""
     keys = jax.random.split(key, 3)
     size = state.shape[-1] if state.ndim else 1
     here = turn % size
@@ -229,13 +228,19 @@ def _written(
     buffer = None if pair.buffer is None else column(pair.buffer)
     wanted, count, left = transfer(read, buffer, keys[1])
     up, down = split(count, Place(read, wanted, None), reading.longest)
-    old = jax.tree.map(column, pair.slow_cells)
-    part, new = slow.pulse(column(state), old, up, down, key=keys[2])
-    cells = jax.tree.map(put, pair.slow_cells, new)
+    old, before = jax.tree.map(column, pair.slow_cells), column(state)
+    after, new = slow.pulse(before, old, up, down, key=keys[2])
+
+    def renewed(array: Array, before: Array, after: Array) -> Array:
+        # Most of what belongs to a cell never changes.
+        return array if after is before else put(array, after)
+
+    cells = jax.tree.map(renewed, pair.slow_cells, old, new)
+    change = put(jnp.zeros_like(state), after - before)
     if left is None or pair.buffer is None:
-        return put(state, part), pair._replace(slow_cells=cells)
+        return change, pair._replace(slow_cells=cells)
     buffer = put(pair.buffer, left)
-    return put(state, part), pair._replace(slow_cells=cells, buffer=buffer)
+    return change, pair._replace(slow_cells=cells, buffer=buffer)
 
 
 def _check(rate: float, every: int, read_noise: float, longest: int) -> None:
