@@ -190,6 +190,23 @@ def wave_plate():
     )
 
 
+def twin(key):
+    """Physics, and a network whose weights are not zero."""
+    layer, spread = Tanh(jax.random.normal(key, (3, 4))), np.linspace(-1, 1, 32)
+    probes = pnn.devices.Probes(
+        [spread[:24].reshape(2, 3, 4)], spread[:16].reshape(2, 2, 4)
+    )
+    said = spread[:12].reshape(2, 2, 3)
+    twin = pnn.devices.Twin(layer).with_network(probes, said, said, width=2, key=key)
+    return eqx.tree_at(
+        lambda t: t.residual,
+        twin,
+        replace_fn=lambda node: jax.tree.map(
+            lambda leaf: leaf + 0.3 if eqx.is_inexact_array(leaf) else leaf, node
+        ),
+    )
+
+
 LAYERS = {
     "matrix": lambda key: (Matrix(field(key, 3, 4)), field(key, 5, 4)),
     "tanh": lambda key: (
@@ -382,6 +399,12 @@ LAYERS = {
         pnn.circuits.Crossbar(4, 3, key=key, use_bias=True),
         jax.random.normal(key, (2, 3, 4)),
     ),
+    "crossbar-lines": lambda key: (
+        pnn.circuits.Crossbar(
+            4, 3, key=key, wires=pnn.circuits.LineResistance(800.0, 500.0)
+        ),
+        jax.random.normal(key, (3, 4)),
+    ),
     "waveguide": lambda key: waveguide(key),
     "scattering": lambda key: (
         pnn.optics.ScatteringMedium(pnn.optics.reflecting_medium(4, 0.5, key=key)),
@@ -392,6 +415,7 @@ LAYERS = {
         pnn.optics.StructuralCavity(cavity(), field(key, 2)),
         jax.random.normal(key, (3, 2)),
     ),
+    "twin": lambda key: (twin(key), jax.random.normal(key, (3, 4))),
     "quantum": lambda key: (
         pnn.quantum.VariationalCircuit(3, 2, key=key),
         jax.random.normal(key, (3, 3)),

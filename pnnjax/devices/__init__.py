@@ -36,7 +36,6 @@ from ._probes import (
 from ._reading import Frame as Frame
 from ._recorded import RecordedDevice as RecordedDevice
 from ._remote import RemoteDevice as RemoteDevice
-from ._residual_twin import ResidualTwin as ResidualTwin
 from ._retry import FrameError as FrameError, RetryPolicy as RetryPolicy
 from ._scpi import (
     SCPI as SCPI,
@@ -50,5 +49,6 @@ from ._scpi import (
 from ._server import DeviceServer as DeviceServer, serve as serve
 from ._simulated import SimulatedDevice as SimulatedDevice
 from ._steady import SteadyRun as SteadyRun
+from ._twin import Twin as Twin
 from ._visa import VISADevice as VISADevice
 from ._wire import Signature as Signature

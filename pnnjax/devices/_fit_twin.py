@@ -13,7 +13,7 @@ from jaxtyping import Inexact, PRNGKeyArray
 from ._calibration import calibrated, predictions
 from ._device import AbstractDevice
 from ._probes import Probes, measure_probes
-from ._residual_twin import ResidualTwin
+from ._twin import Twin
 
 
 class TwinErrors(NamedTuple):
@@ -31,7 +31,7 @@ class TwinErrors(NamedTuple):
 class TwinFit(NamedTuple):
     """A fitted twin, and what is known of it."""
 
-    twin: Any
+    twin: Twin
     """With the parameters that it came with, so that it can take its own place."""
     errors: TwinErrors
     probes: Probes
@@ -65,9 +65,8 @@ def fit_twin(
     First the numbers of the physics alone, then, if wanted, those of a network for what
     physics leaves; by Adam, in full batches, with a learning rate that ends at zero.
 
-    To measure a device that has drifted and begin where the last fit ended, give
-    `twin` as it was fitted: `where` then still picks from the physics, and the network
-    goes on, too.
+    To measure a device that has drifted and begin where the last fit ended, give the
+    fitted `Twin`: `where` then still picks from the physics, and a network goes on too.
 
     **Arguments:**
 
@@ -112,24 +111,23 @@ def fit_twin(
 
     measured = probes, outputs, held_out
     before = error(twin)
-    known = isinstance(twin, ResidualTwin)
-    physics = fitted(twin.layer if known else twin, where, fitting[0])
+    known = twin if isinstance(twin, Twin) else Twin(twin)
+    physics = Twin(fitted(known.layer, where, fitting[0]))
     errors = TwinErrors(before, *[error(physics)] * 2)
-    if known:
-        twin = eqx.tree_at(lambda t: t.layer, twin, physics)
+    if known.residual is not None:
+        start = eqx.tree_at(lambda t: t.layer, known, physics.layer)
     elif network is not None:
         said = predictions(physics, probes.part(seen))
-        missed = outputs[seen] - said
-        twin = ResidualTwin(
-            physics, probes.part(seen), said, missed, width=network, key=fitting[1]
+        start = physics.with_network(
+            probes.part(seen), said, outputs[seen] - said, width=network, key=fitting[1]
         )
     else:
         return TwinFit(physics, errors, *measured)
-    twin = fitted(twin, lambda t: t.network, fitting[2])
-    errors = errors._replace(fitted=error(twin))
+    whole = fitted(start, _network, fitting[2])
+    errors = errors._replace(fitted=error(whole))
     if errors.fitted > errors.physics:
         return TwinFit(physics, errors._replace(fitted=errors.physics), *measured)
-    return TwinFit(twin, errors, *measured)
+    return TwinFit(whole, errors, *measured)
 
 
 def twin_error(device: AbstractDevice, fit: TwinFit, *, key: PRNGKeyArray) -> float:
@@ -197,6 +195,12 @@ def train_with_twin(
         results.append(train(model, training))
         model = results[-1].model
     return TwinTraining(model, fit, errors, refitted, results)
+
+
+def _network(twin: Twin) -> Any:
+    assert twin.residual is not None
+    # The node itself: `value` would make a new one.
+    return twin.residual._value.network
 
 
 @functools.cache
