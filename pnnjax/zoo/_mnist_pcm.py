@@ -49,11 +49,11 @@ class MnistPCM(AbstractStudy):
     Before 20 s there is no drift in the model.
     """
 
-    epochs: int = setting(10, "passes through the training images", low=1)
-    batch_size: int = setting(128, "images a step", low=1)
+    epochs: int = setting(20, "passes through the training images", low=1)
+    batch_size: int = setting(64, "images a step", low=1)
     images: int = setting(60_000, "how many of them to train with", low=1, high=60_000)
     hidden: int = setting(256, "units of each hidden layer", low=1)
-    depth: int = setting(2, "hidden layers", low=1)
+    depth: int = setting(1, "hidden layers", low=1)
     noise: float = setting(0.1, "on a weight in training, of its range", low=0)
     first_range: float = setting(0.3, "largest weight of the first layer", low=1e-9)
     other_range: float = setting(0.5, "largest weight of the others", low=1e-9)
@@ -61,9 +61,9 @@ class MnistPCM(AbstractStudy):
         0.01, "of Adam, hardware-aware, in cells' states; falls as a cosine", low=0
     )
     plain_rate: float = setting(1e-3, "of Adam, plain; likewise", low=0)
-    draws: int = setting(10, "of the weight noise, to average", low=1)
-    chips: int = setting(10, "programmed, of each network", low=1)
-    times: int = setting(12, "from 1 s to 1 year", low=2)
+    draws: int = setting(5, "of the weight noise, to average", low=1)
+    chips: int = setting(5, "programmed, of each network", low=1)
+    times: int = setting(9, "from 1 s to 1 year", low=2)
 
     name: ClassVar[str] = "mnist-pcm"
     summary: ClassVar[str] = (
