@@ -131,6 +131,7 @@ def test_equal_pulses_lead_where_one_after_the_other_does(pulsed, direction):
         assert (exact[name][0] == device.high * STARTS).all()
 
 
+@pytest.mark.slow
 def test_pulses_in_single_precision_lead_there_too(pulsed):
     counts = np.broadcast_to(COUNTS[:, None], (5, 5)).astype(np.float32)
     ends = pulsed(jnp.asarray(counts), jnp.zeros((5, 5), jnp.float32))
@@ -190,17 +191,17 @@ def test_noise_of_pulses_adds_up_and_cells_differ_as_they_are_said_to():
         rested = device.pulse(state, after, 0.0 * up, 0.0 * up, key=key)
         return cell, state, after, rested
 
-    cell, state, after, (again, same) = run(jax.random.key(1))
+    cell, state, after, (again, same) = jax.tree.map(np.asarray, run(jax.random.key(1)))
     # Deviations of 40000 numbers are known to 1.4 % at four standard errors.
     steps = (cell.up + cell.down) / 2e-3
-    np.testing.assert_allclose(jnp.std(steps), 0.1, rtol=0.015)
+    np.testing.assert_allclose(np.std(steps), 0.1, rtol=0.015)
     tilt = (cell.up - cell.down) / 2e-3
-    np.testing.assert_allclose(jnp.std(tilt), 0.05, rtol=0.015)
-    np.testing.assert_allclose(jnp.std(cell.high), 0.05, rtol=0.015)
-    np.testing.assert_allclose(jnp.std(after.excess), 2e-3, rtol=0.015)
-    noise = (state - after.excess - middle - 16 * cell.up) / cell.up
-    np.testing.assert_allclose(jnp.std(noise), 0.3 * 4.0, rtol=0.015)
-    assert abs(jnp.mean(noise)) < 4 * 1.2 / 200
+    np.testing.assert_allclose(np.std(tilt), 0.05, rtol=0.015)
+    np.testing.assert_allclose(np.std(cell.high), 0.05, rtol=0.015)
+    np.testing.assert_allclose(np.std(after.excess), 2e-3, rtol=0.015)
+    noise = (state - after.excess - 0.5 - 16 * cell.up) / cell.up
+    np.testing.assert_allclose(np.std(noise), 0.3 * 4.0, rtol=0.015)
+    assert abs(np.mean(noise)) < 4 * 1.2 / 200
     # What no pulse reaches stays as it was written.
     assert (again == state).all() and (same.excess == after.excess).all()
 
@@ -217,7 +218,7 @@ def test_resting_cells_decay_and_diffuse():
 
     mean, spread = run(jax.random.key(0))
     np.testing.assert_allclose(mean, 0.5 + 0.3 * np.exp(-1.5), rtol=1e-12)
-    np.testing.assert_allclose(jnp.std(spread), 0.02, rtol=0.015)
+    np.testing.assert_allclose(np.std(spread), 0.02, rtol=0.015)
 
 
 def test_granularity_is_the_mean_step_in_the_middle():

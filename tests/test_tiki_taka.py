@@ -39,34 +39,29 @@ def trained(optimizer):
     return jnp.mean(course[STEPS // 2 :], axis=0)
 
 
+RATE = optax.sgd(0.05)
+
+
 @pytest.fixture(scope="module")
-def found():
-    rate = optax.sgd(0.05)
-
-    @jax.jit
-    def run():
-        return {
-            "pulses": trained(optax.chain(rate, pulsed_update(SKEWED))),
-            "v1": trained(optax.chain(rate, tiki_taka(SKEWED, SKEWED, rate=0.05))),
-            "v2": trained(
-                optax.chain(rate, buffered_tiki_taka(SKEWED, SKEWED, rate=0.05))
-            ),
-        }
-
-    return run()
+def missed():
+    """How far pulses alone end from each weight."""
+    run = jax.jit(lambda: trained(optax.chain(RATE, pulsed_update(SKEWED))))
+    return np.asarray(run()) - np.asarray(WEIGHTS)
 
 
-def test_pulses_alone_are_drawn_to_where_steps_are_equal(found):
-    bias = np.mean(found["pulses"] - WEIGHTS)
-    assert 0.05 < bias < 0.4
+def test_pulses_alone_are_drawn_to_where_steps_are_equal(missed):
+    assert 0.05 < missed.mean() < 0.4
 
 
-@pytest.mark.parametrize("version", ("v1", "v2"))
-def test_tiki_taka_comes_closer(found, version):
-    def error(name):
-        return np.sqrt(np.mean((found[name] - WEIGHTS) ** 2))
-
-    assert error(version) < 0.4 * error("pulses")
+@pytest.mark.parametrize(
+    "version",
+    (pytest.param(tiki_taka, marks=pytest.mark.slow), buffered_tiki_taka),
+)
+def test_tiki_taka_comes_closer(missed, version):
+    optimizer = optax.chain(RATE, version(SKEWED, SKEWED, rate=0.05))
+    found = np.asarray(jax.jit(lambda: trained(optimizer))()) - np.asarray(WEIGHTS)
+    # Measured: 0.013 against 0.140.
+    assert np.sqrt(np.mean(found**2)) < 0.25 * np.sqrt(np.mean(missed**2))
 
 
 def test_one_column_after_the_other_is_moved_on():
