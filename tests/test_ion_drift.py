@@ -20,7 +20,7 @@ from pnnjax.circuits import (
     Triangle,
 )
 
-WINDOWS = [HardStop(), Joglekar(2.0), Biolek(2.0), Prodromakis(3.0, 1.2)]
+WINDOWS = [HardStop(), Joglekar(2.0), Biolek(2.0)]
 STATE = 0.2
 
 
@@ -36,7 +36,7 @@ class Any(circuits.AbstractMemristor):
         return jnp.stack([kind.rate(state, voltage) for kind in kinds])[self.index]
 
     def resistance(self, state):
-        kinds = [*([IonDrift()] * 4), VTEAM()]
+        kinds = [*([IonDrift()] * 3), VTEAM()]
         return jnp.stack([kind.resistance(state) for kind in kinds])[self.index]
 
     def state_of(self, resistance):
@@ -65,12 +65,12 @@ def driven(index, wave):
 @pytest.fixture(scope="module")
 def courses():
     """A period: slow and fast with each window, and one that meets the walls."""
-    index = jnp.asarray([*range(5), *range(5), 0])
-    frequency = jnp.asarray([1.5] * 4 + [2e6] + [5.0] * 4 + [2e7] + [1.0])
-    amplitude = jnp.asarray([1.0] * 4 + [0.3] + [1.0] * 4 + [0.3] + [5.0])
+    index = jnp.asarray([*range(4), *range(4), 0])
+    frequency = jnp.asarray([1.5] * 3 + [2e6] + [5.0] * 3 + [2e7] + [1.0])
+    amplitude = jnp.asarray([1.0] * 3 + [0.3] + [1.0] * 3 + [0.3] + [5.0])
     paths = driven(index, Wave(amplitude, frequency, amplitude > 1))
-    rows = [jax.tree.map(lambda leaf: np.asarray(leaf[i]), paths) for i in range(11)]
-    return {"slow": rows[:5], "fast": rows[5:10], "walls": rows[10]}
+    rows = [jax.tree.map(lambda leaf: np.asarray(leaf[i]), paths) for i in range(9)]
+    return {"slow": rows[:4], "fast": rows[4:8], "walls": rows[8]}
 
 
 def charge(flux, memristor, state):
@@ -105,7 +105,7 @@ def area(course):
     return abs(np.trapezoid(course.current[half], course.voltage[half]))
 
 
-@pytest.mark.parametrize("which", range(5))
+@pytest.mark.parametrize("which", range(4))
 def test_fingerprints_of_a_memristor(courses, which):
     """Pinched at the origin, and the more of a plain resistor the faster."""
     slow, fast = courses["slow"][which], courses["fast"][which]
@@ -151,15 +151,13 @@ def test_walls_hold_and_let_go(courses):
 
 def test_pulses_of_one_kind_are_one_long_pulse():
     device = PulsedMemristor(IonDrift(), Pulse(1.0, 1e-3), Pulse(-1.0, 1e-3), steps=8)
-    memristor = device.memristor
-    state = jnp.asarray([0.01, 0.02, 0.04])
-    number = jnp.asarray([10.0, 3.0, 0.0])
-    after, _ = device.pulse(
-        state, device.manufacture(state, key=None), number, 0 * number, key=None
-    )
-    start = memristor.state_of(memristor.on_resistance / state)
-    passed, k = charge(np.asarray(number) * 1e-3, memristor, np.asarray(start))
-    expected = memristor.on_resistance / memristor.resistance(start + k * passed)
+    state, number = np.asarray([0.01, 0.02, 0.04]), np.asarray([10.0, 3.0, 0.0])
+    pulsed = eqx.filter_jit(lambda *arrays: device.pulse(*arrays, key=None)[0])
+    arrays = map(jnp.asarray, (state, np.ones(3), number, np.zeros(3)))
+    after = np.asarray(pulsed(*arrays))
+    start = (16e3 - 100 / state) / (16e3 - 100)
+    passed, k = charge(number * 1e-3, device.memristor, start)
+    expected = 100 / (16e3 - (16e3 - 100) * (start + k * passed))
     np.testing.assert_allclose(after, expected, rtol=1e-8)
     assert after[2] == state[2] and np.all(after[:2] > state[:2])
 
@@ -199,7 +197,6 @@ def test_the_picture_shows_the_loops(courses):
     figure = plots.hysteresis(
         {name: (c.voltage, c.current) for name, c in loops.items()}
     )
-    figure.draw_without_rendering()
     (ax,) = figure.axes
     for line, course in zip(ax.lines, loops.values(), strict=False):
         np.testing.assert_allclose(line.get_xdata(), course.voltage)
