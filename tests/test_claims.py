@@ -67,6 +67,8 @@ def test_biased_pairs_are_those_that_theory_names():
         ("diffractive", "in-situ-toggled"),
         # Its couplings differ in the two directions.
         ("hopfield-asymmetric", "ep-vector-field"),
+        # Its lines change the voltages on their way to the cells.
+        ("crossbar-lines", "transposed-read"),
     }
 
 
