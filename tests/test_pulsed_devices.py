@@ -141,6 +141,7 @@ def test_pulses_in_single_precision_lead_there_too(pulsed):
         np.testing.assert_allclose(ends[name], expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_mixed_pulses_lead_where_random_orders_do_on_average(pulsed):
     # 40 up and 30 down move a cell by up to a tenth of its range and back. An order
     # and its reverse are off to opposite sides, so that few of them give the mean.
@@ -157,6 +158,7 @@ def test_mixed_pulses_lead_where_random_orders_do_on_average(pulsed):
         assert error.max() < 3e-4, (name, error)
 
 
+@pytest.mark.slow
 def test_many_mixed_pulses_lead_to_the_symmetry_point(pulsed):
     ends = pulsed(jnp.full((5, 5), 3000.0), jnp.full((5, 5), 3000.0))
     names, state = ("soft bounds", "ReRAM", "power"), jnp.zeros(())

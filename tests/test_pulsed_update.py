@@ -183,6 +183,7 @@ def test_only_the_cells_are_pulsed_where_the_rest_is_masked():
     assert not first.traffic.any()
 
 
+@pytest.mark.slow
 def test_what_digital_memory_holds_and_what_cells_hold_add_up():
     # Bounds are far, cells alike: nothing is lost between chi and the state.
     device = ConstantStep(0.01, low=-10.0, high=10.0, variation=IDENTICAL)
@@ -229,11 +230,13 @@ def programmed():
     return run()
 
 
+@pytest.mark.slow
 def test_programming_ends_within_its_tolerance(programmed):
     targets, states = programmed[:2]
     np.testing.assert_allclose(states, targets, atol=0.01)
 
 
+@pytest.mark.slow
 def test_full_pairs_are_set_back_to_their_difference(programmed):
     before, after = map(np.asarray, programmed[2:])
     full = before.min(0) > 0.6

@@ -64,6 +64,7 @@ def test_tiki_taka_comes_closer(missed, version):
     assert np.sqrt(np.mean(found**2)) < 0.25 * np.sqrt(np.mean(missed**2))
 
 
+@pytest.mark.slow
 def test_one_column_after_the_other_is_moved_on():
     fast = ConstantStep(1e-3, low=-1.0, high=1.0, variation=IDENTICAL)
     slow = ConstantStep(1e-4, low=-1.0, high=1.0, variation=IDENTICAL)

@@ -44,38 +44,18 @@ def refreshed(
     doi:10.3389/fnins.2020.00406.
     """
     check_cycles(tolerance, cycles, 0.0)
-    if threshold <= device.low or every < 1:
-        raise ValueError(
-            f"`threshold` must be above the device's `low`, {device.low:g}, and `every`"
-            f" at least 1, but they are {threshold} and {every}."
-        )
+    _check(device, threshold, every)
 
     def init(params: Any) -> Any:
-        state = pulsed.init(params)
-        if not isinstance(state, PulsedUpdateState):
-            raise TypeError(
-                "`refreshed` needs the cells of a `pulsed_update` or a "
-                f"`program_and_verify`, not a {type(state).__name__}."
-            )
-        return state
+        return _with_cells(pulsed.init(params))
 
     def move(place: Place, cell: Any, key: PRNGKeyArray) -> tuple[Array, Any]:
-        if place.value.shape[:1] != (2,):
-            raise ValueError(
-                "Pairs of cells are arrays of shape (2, ...), and not "
-                f"{place.value.shape}: leave the others out with `optax.masked`."
-            )
-        state = place.value + place.change
-        full = jnp.all(state > threshold, axis=0, keepdims=True)
-        full = jnp.broadcast_to(full, state.shape)
-        target = device.low + jnp.maximum(state - state[::-1], 0.0)
-        state = jnp.where(full, device.low, state)
-        # Cells that are not of a full pair are where they should be.
+        state, target = _set_back(place.value + place.change, device.low, threshold)
         state, cell = approached(
             device,
             state,
             cell,
-            jnp.where(full, target, state),
+            target,
             tolerance=tolerance,
             cycles=cycles,
             read_noise=0.0,
@@ -102,3 +82,34 @@ def refreshed(
         return changes, after._replace(cells=cells)
 
     return optax.GradientTransformation(init, update)
+
+
+def _set_back(state: Array, low: float, threshold: float) -> tuple[Array, Array]:
+    """Pairs after the reset, and where they are to go; others are there already."""
+    if state.shape[:1] != (2,):
+        raise ValueError(
+            f"Pairs of cells are arrays of shape (2, ...), and not {state.shape}: "
+            "leave the others out with `optax.masked`."
+        )
+    full = jnp.all(state > threshold, axis=0, keepdims=True)
+    full = jnp.broadcast_to(full, state.shape)
+    above = low + jnp.maximum(state - state[::-1], 0.0)
+    reset = jnp.where(full, low, state)
+    return reset, jnp.where(full, above, reset)
+
+
+def _with_cells(state: Any) -> PulsedUpdateState:
+    if not isinstance(state, PulsedUpdateState):
+        raise TypeError(
+            "`refreshed` needs the cells of a `pulsed_update` or a "
+            f"`program_and_verify`, not a {type(state).__name__}."
+        )
+    return state
+
+
+def _check(device: AbstractPulsedDevice, threshold: float, every: int) -> None:
+    if threshold <= device.low or every < 1:
+        raise ValueError(
+            f"`threshold` must be above the device's `low`, {device.low:g}, and `every`"
+            f" at least 1, but they are {threshold} and {every}."
+        )

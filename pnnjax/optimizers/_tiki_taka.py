@@ -78,9 +78,8 @@ def tiki_taka(
         return wanted, rounded(key, jnp.abs(wanted) / granularity), buffer
 
     _check(rate, every, read_noise, longest)
-    return _transformation(
-        fast, slow, transfer, False, every, mix, read_noise, longest, seed
-    )
+    plan = _Plan(fast, slow, transfer, False, every, mix, read_noise, longest)
+    return _transformation(plan, seed)
 
 
 def buffered_tiki_taka(
@@ -125,30 +124,30 @@ def buffered_tiki_taka(
         return buffer, whole, buffer - (1.0 - momentum) * written
 
     _check(rate, every, read_noise, longest)
-    return _transformation(
-        fast, slow, transfer, True, every, mix, read_noise, longest, seed
-    )
+    plan = _Plan(fast, slow, transfer, True, every, mix, read_noise, longest)
+    return _transformation(plan, seed)
 
 
-def _transformation(
-    fast: AbstractPulsedDevice,
-    slow: AbstractPulsedDevice,
-    transfer: Transfer,
-    buffered: bool,
-    every: int,
-    mix: float,
-    read_noise: float,
-    longest: int,
-    seed: int,
-) -> optax.GradientTransformation:
-    granularity = float(fast.granularity)
+class _Plan(NamedTuple):
+    fast: AbstractPulsedDevice
+    slow: AbstractPulsedDevice
+    transfer: Transfer
+    buffered: bool
+    every: int
+    mix: float
+    read_noise: float
+    longest: int
+
+
+def _transformation(plan: _Plan, seed: int) -> optax.GradientTransformation:
+    granularity = float(plan.fast.granularity)
 
     def pair(value: Array, key: PRNGKeyArray) -> Pair:
         keys = jax.random.split(key)
-        cells = fast.manufacture(value, key=keys[0])
-        zero = symmetry_point(fast, value, cells)
-        others = slow.manufacture(value, key=keys[1])
-        buffer = jnp.zeros_like(value) if buffered else None
+        cells = plan.fast.manufacture(value, key=keys[0])
+        zero = symmetry_point(plan.fast, value, cells)
+        others = plan.slow.manufacture(value, key=keys[1])
+        buffer = jnp.zeros_like(value) if plan.buffered else None
         # A copy, so that no array is there twice where memory is handed over.
         return Pair(jnp.copy(zero), zero, cells, others, buffer)
 
@@ -156,61 +155,56 @@ def _transformation(
         key = jax.random.fold_in(jax.random.key(seed), 0)
         return TikiTakaState(jnp.int32(0), prepared(pair, params, key))
 
-    def update(updates: Any, state: Any, params: Any | None = None) -> tuple[Any, Any]:
-        step = state.step
-
+    def update(
+        updates: Any, state: Any, params: Any | None = None
+    ) -> tuple[Any, TikiTakaState]:
         def move(place: Place, pair: Pair, key: PRNGKeyArray) -> tuple[Array, Pair]:
-            keys = jax.random.split(key, 3)
-            up, down = counts(place, granularity, longest, keys[0])
-            gathered, cells = fast.pulse(
-                pair.fast, pair.fast_cells, up, down, key=keys[1]
-            )
-            # Passes over all cells, which most have no need of.
-            shown = mix * (pair.fast - pair.zero) if mix else 0.0
-            change = mix * (gathered - pair.fast) if mix else 0.0
-            start = place.value - shown
-            pair = pair._replace(fast=gathered, fast_cells=cells)
+            return _moved(plan, granularity, state.step, place, pair, key)
 
-            def written(pair: Pair) -> tuple[Array, Pair]:
-                return _written(
-                    start, pair, step // every, slow, transfer, noise, keys[2]
-                )
-
-            def kept(pair: Pair) -> tuple[Array, Pair]:
-                return jnp.zeros_like(start), pair
-
-            if every == 1:
-                moved, pair = written(pair)
-            else:
-                moved, pair = lax.cond((step + 1) % every == 0, written, kept, pair)
-            return change + moved, pair
-
-        noise = _Read(read_noise, longest)
-        key = jax.random.fold_in(jax.random.key(seed), step + 1)
+        key = jax.random.fold_in(jax.random.key(seed), state.step + 1)
         changes, pairs = each(move, updates, params, state.pairs, key)
-        return changes, TikiTakaState(step + 1, pairs)
+        return changes, TikiTakaState(state.step + 1, pairs)
 
     return optax.GradientTransformation(init, update)
 
 
-class _Read(NamedTuple):
-    noise: float
-    longest: int
+def _moved(
+    plan: _Plan,
+    granularity: float,
+    step: Array,
+    place: Place,
+    pair: Pair,
+    key: PRNGKeyArray,
+) -> tuple[Array, Pair]:
+    """The fast cells after their pulses and, where it is time, a column of the slow."""
+    keys = jax.random.split(key, 3)
+    up, down = counts(place, granularity, plan.longest, keys[0])
+    gathered, cells = plan.fast.pulse(pair.fast, pair.fast_cells, up, down, key=keys[1])
+    # Passes over all cells, which most have no need of.
+    shown = plan.mix * (pair.fast - pair.zero) if plan.mix else 0.0
+    change = plan.mix * (gathered - pair.fast) if plan.mix else 0.0
+    start = place.value - shown
+    pair = pair._replace(fast=gathered, fast_cells=cells)
+
+    def written(pair: Pair) -> tuple[Array, Pair]:
+        return _written(plan, start, pair, step // plan.every, keys[2])
+
+    def kept(pair: Pair) -> tuple[Array, Pair]:
+        return jnp.zeros_like(start), pair
+
+    if plan.every == 1:
+        moved, pair = written(pair)
+    else:
+        moved, pair = lax.cond((step + 1) % plan.every == 0, written, kept, pair)
+    return change + moved, pair
 
 
 def _written(
-    state: Array,
-    pair: Pair,
-    turn: Array,
-    slow: AbstractPulsedDevice,
-    transfer: Transfer,
-    reading: _Read,
-    key: PRNGKeyArray,
+    plan: _Plan, state: Array, pair: Pair, turn: Array, key: PRNGKeyArray
 ) -> tuple[Array, Pair]:
     """One column of the fast cells, moved on to the slow ones: how these change."""
     keys = jax.random.split(key, 3)
-    size = state.shape[-1] if state.ndim else 1
-    here = turn % size
+    here = turn % (state.shape[-1] if state.ndim else 1)
 
     def column(array: Array) -> Array:
         if array.ndim == 0 or array.shape != state.shape:
@@ -223,13 +217,13 @@ def _written(
         return lax.dynamic_update_index_in_dim(array, part, here, axis=-1)
 
     read = column(pair.fast) - column(pair.zero)
-    if reading.noise > 0:
-        read = read + reading.noise * fast_normal(keys[0], read.shape, read.dtype)
+    if plan.read_noise > 0:
+        read = read + plan.read_noise * fast_normal(keys[0], read.shape, read.dtype)
     buffer = None if pair.buffer is None else column(pair.buffer)
-    wanted, count, left = transfer(read, buffer, keys[1])
-    up, down = split(count, Place(read, wanted, None), reading.longest)
+    wanted, count, left = plan.transfer(read, buffer, keys[1])
+    up, down = split(count, Place(read, wanted, None), plan.longest)
     old, before = jax.tree.map(column, pair.slow_cells), column(state)
-    after, new = slow.pulse(before, old, up, down, key=keys[2])
+    after, new = plan.slow.pulse(before, old, up, down, key=keys[2])
 
     def renewed(array: Array, before: Array, after: Array) -> Array:
         # Most of what belongs to a cell never changes.
