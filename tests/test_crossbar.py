@@ -88,19 +88,21 @@ def test_slices_hold_integers_and_are_converted_for_themselves():
 
 
 def test_converters_round_and_saturate():
-    layer = Crossbar.from_weights(
-        jnp.asarray([[1.0, 0.5]]),
-        weight_range=2.0,
-        dac=DAC(2, -1.5, 1.5),
-        adc=ADC(3, -0.7, 0.7),
-    )
-    x = jnp.asarray([[0.4, -0.7], [9.0, 9.0], [0.9, 0.1]])
-    y, pull = eqx.filter_jit(lambda x: jax.vjp(layer, x))(x)
+    @eqx.filter_jit
+    def run(x):
+        layer = Crossbar.from_weights(
+            jnp.asarray([[1.0, 0.5]]),
+            weight_range=2.0,
+            dac=DAC(2, -1.5, 1.5),
+            adc=ADC(3, -0.7, 0.7),
+        )
+        y, pull = jax.vjp(layer, x)
+        return layer, y, *pull(jnp.ones((3, 1)))
+
+    layer, y, slope = run(jnp.asarray([[0.4, -0.7], [9.0, 9.0], [0.9, 0.1]]))
     # To -1.5, -0.5, 0.5 or 1.5; the reading is half the product, in steps of 0.2.
     np.testing.assert_allclose(y[:, 0], [2 * 0.1, 2 * 0.7, 2 * 0.3], atol=1e-12)
-    np.testing.assert_allclose(
-        pull(jnp.ones((3, 1)))[0], [[1, 0.5], [0, 0], [1, 0.5]], atol=1e-12
-    )
+    np.testing.assert_allclose(slope, [[1, 0.5], [0, 0], [1, 0.5]], atol=1e-12)
     assert not layer.facts.linear and not layer.facts.accessible
 
 
@@ -175,21 +177,30 @@ def test_training_on_resistive_lines_recovers_the_weights():
 
 
 def test_faults_are_those_of_the_cells():
-    layer = Crossbar.from_weights(W)
-    stuck = StuckAt(0.3, 0.0, where=_cells)(layer, key=jax.random.key(0))
-    (hidden,) = stuck.hidden.value
-    states = jnp.where(hidden, 0, layer.conductance)
-    pair = layer.weight_range * (states[0] - states[1])
+    @eqx.filter_jit
+    def faulty():
+        layer = Crossbar.from_weights(W, weight_range=RANGE)
+        stuck = StuckAt(0.3, 0.0, where=_cells)(layer, key=jax.random.key(0))
+        off = Mismatch(0.1, relative=True)(layer, key=jax.random.key(1))
+        (hidden,) = stuck.hidden.value
+        return layer.conductance, hidden, stuck(X), off.realize(None).weight
+
+    cells, hidden, y, weight = map(np.asarray, faulty())
+    states = np.where(hidden, 0, cells)
     assert 0 < hidden.sum() < hidden.size
-    np.testing.assert_allclose(stuck(X), X @ pair.T)
-    off = Mismatch(0.1, relative=True)(layer, key=jax.random.key(1))
-    assert 0.01 < jnp.abs(off.realize(None).weight / W - 1).max() < 0.5
+    pair = RANGE * (states[0] - states[1])
+    np.testing.assert_allclose(y, np.asarray(X) @ pair.T, atol=1e-12)
+    assert 0.01 < np.abs(weight / np.asarray(W) - 1).max() < 0.5
 
 
 def test_states_stay_between_nothing_and_the_maximum():
-    layer = Crossbar(3, 2, key=jax.random.key(0), weight_range=1.0)
-    moved = eqx.tree_at(_cells, layer, layer.conductance + 0.9).project()
-    assert moved.conductance.max() == 1 and moved.conductance.min() >= 0.9
+    @jax.jit
+    def moved(key):
+        layer = Crossbar(3, 2, key=key, weight_range=1.0)
+        return eqx.tree_at(_cells, layer, layer.conductance + 0.9).project().conductance
+
+    states = np.asarray(moved(jax.random.key(0)))
+    assert states.max() == 1 and states.min() >= 0.9
 
 
 def test_conductances_are_told_from_other_parameters():
