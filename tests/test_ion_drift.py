@@ -55,11 +55,14 @@ class Wave(eqx.Module):
         return jnp.where(self.straight, Triangle(*numbers)(time), Sine(*numbers)(time))
 
 
-@eqx.filter_jit
-@eqx.filter_vmap
+@jax.jit
 def driven(index, wave):
-    times = jnp.linspace(0, 1, 401) / wave.frequency
-    return circuits.hysteresis(Any(index), wave, times, state=STATE, tolerance=1e-9)
+    def one(pair):
+        index, wave = pair
+        times = jnp.linspace(0, 1, 401) / wave.frequency
+        return circuits.hysteresis(Any(index), wave, times, state=STATE, tolerance=1e-9)
+
+    return jax.lax.map(one, (index, wave))
 
 
 @pytest.fixture(scope="module")
