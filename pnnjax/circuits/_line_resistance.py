@@ -66,8 +66,9 @@ def column_currents(
     factored once, for any number of inputs. What the two sets of lines send each other
     through the cells is found by conjugate gradients, with the ladders as
     preconditioner: the condition number is $1/(1 - \rho)$, with $\rho$ the share of a
-    wave along the lines that comes back through both, 0.3 for 256 x 256 cells of 20
-    kilohm and 1 ohm a segment, at which each step gains a digit.
+    wave along the lines that comes back through both: 0.3 for 256 x 256 cells of 20
+    kilohm and 1 ohm a segment, where nine steps end in rounding. More inputs than the
+    array has rows or columns go through its matrix, found by as many reads.
 
     Both ways of derivatives are reads of the same array: sent into the columns, an
     error makes voltages $\tilde u, \tilde v$, and $\bar g = -(u - v)(\tilde u - \tilde
