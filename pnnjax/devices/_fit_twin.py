@@ -76,8 +76,8 @@ def fit_twin(
         `Frozen` (pick the `Frozen` itself).
     - `probes`: of `sobol_probes`, `latin_hypercube_probes`, or your own.
     - `held_out`: how many of the last settings only test the twin; a quarter.
-    - `steps`, `learning_rate`: of both fits. The latter is in the unit of a number, of
-        which see `calibrated`.
+    - `steps`, `learning_rate`: of both fits. The latter is in units of what an array of
+        numbers begins with (root mean square), or of 1 where that is zero.
     - `network`: units of each of its two hidden layers. It needs many probes: where it
         makes the held-out answers worse, it is left out.
 
