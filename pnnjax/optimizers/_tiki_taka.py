@@ -155,9 +155,7 @@ def _transformation(plan: _Plan, seed: int) -> optax.GradientTransformation:
         key = jax.random.fold_in(jax.random.key(seed), 0)
         return TikiTakaState(jnp.int32(0), prepared(pair, params, key))
 
-    def update(
-        updates: Any, state: Any, params: Any | None = None
-    ) -> tuple[Any, TikiTakaState]:
+    def update(updates: Any, state: Any, params: Any | None = None) -> tuple[Any, Any]:
         def move(place: Place, pair: Pair, key: PRNGKeyArray) -> tuple[Array, Pair]:
             return _moved(plan, granularity, state.step, place, pair, key)
 
