@@ -62,7 +62,7 @@ class EPOnMemristors(AbstractExperiment):
     )
     figure: ClassVar[str] = "test accuracy"
     published: ClassVar[float | None] = None
-    duration: ClassVar[float] = 90.0
+    duration: ClassVar[float] = 60.0
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"ideal": {"updates": "ideal"}}
 
     def data(self) -> data.Dataset:

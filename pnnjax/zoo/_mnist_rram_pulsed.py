@@ -61,7 +61,7 @@ class MnistRRAMPulsed(AbstractExperiment):
     )
     figure: ClassVar[str] = "test accuracy"
     published: ClassVar[float | None] = None
-    duration: ClassVar[float] = 120.0
+    duration: ClassVar[float] = 90.0
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "sgd": {"updates": "sgd", "learning_rate": 0.5},
         "symmetric": {
