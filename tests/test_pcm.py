@@ -141,6 +141,7 @@ class TestCells:
         for left in jax.jit(lambda key: life(quiet, g, key))(jax.random.key(0)):
             np.testing.assert_array_equal(left, g)
 
+    @pytest.mark.slow
     def test_other_maxima_scale(self):
         share = jnp.linspace(0.0, 1.0, 50)
 
@@ -184,6 +185,7 @@ class TestPulses:
         state, _ = device.pulse(state, cell, pulses, 0 * pulses, key=None)
         np.testing.assert_allclose(20 * state, [1.833, 9.36], rtol=1e-3)
 
+    @pytest.mark.slow
     def test_manufactured_cells_remember_the_pulses_that_brought_them_there(self):
         device = PCMPulses()
         state = jnp.zeros(1)
@@ -192,6 +194,7 @@ class TestPulses:
         again = device.manufacture(state, key=None)
         np.testing.assert_allclose(again.memory, cell.memory, rtol=1e-2)
 
+    @pytest.mark.slow
     def test_noise_of_one_pulse_and_of_five(self):
         device = PCMPulses(maximum=20e-6)
         state = jnp.full(40_000, 0.2)
@@ -242,12 +245,12 @@ class TestPulses:
             PCMPulses(start=0.0)
 
 
-def test_drift_curves_are_drawn(tmp_path):
+def test_drift_curves_are_drawn():
     times = np.geomspace(20, YEAR, 15)
     memory, target = PCM(), jnp.asarray([[5e-6], [25e-6]]) * jnp.ones((1, 30))
     key = jax.random.key(0)
-    left = jax.vmap(lambda t: memory.drift(target, t, key=key))(jnp.asarray(times))
+    drift = jax.jit(jax.vmap(lambda t: memory.drift(target, t, key=key)))
+    left = drift(jnp.asarray(times))
     fig = pnn.plots.conductance_drift(times, np.asarray(left))
     (ax,) = fig.axes
     assert len(ax.lines) == 2 * 15 + 2 and ax.get_xscale() == "log"
-    fig.savefig(tmp_path / "drift.png")

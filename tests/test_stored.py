@@ -31,6 +31,7 @@ def network(key):
     )
 
 
+@pytest.mark.slow
 def test_it_is_the_memory_s_life_in_order(getkey):
     key, crossbar = getkey(), Crossbar(3, 2, key=getkey())
     states, memory = crossbar.conductance, PCM()
@@ -47,28 +48,24 @@ def test_it_is_the_memory_s_life_in_order(getkey):
 
 
 def test_cells_stay_and_reads_are_fresh(getkey):
-    model, key, run = network(getkey()), getkey(), getkey()
+    model, key, other = network(getkey()), getkey(), getkey()
+    memory = MultilevelRRAM(read_noise=0.01)
 
     @eqx.filter_jit
-    def shown(chip, key):
-        return [layer.conductance for layer in chip.realize(key).layers[::2]]
+    def shown(model, cells, run):
+        chip = Stored(memory, DAY)(model, key=cells).realize(run)
+        # Digital biases are not in the cells.
+        return [layer.conductance for layer in chip.layers[::2]], chip.layers[0].bias
 
-    chip = Stored(PCM(), DAY)(model, key=key)
-    again, other = (
-        Stored(PCM(), DAY)(model, key=key),
-        Stored(PCM(), DAY)(model, key=run),
-    )
-    one, two = shown(chip, getkey()), shown(chip, getkey())
-    for a, b, c, d in zip(
-        shown(chip, None), shown(again, None), shown(other, None), one, strict=True
-    ):
-        np.testing.assert_array_equal(a, b)
-        assert np.any(np.asarray(a != c)) and np.any(np.asarray(a != d))
-    assert np.any(np.asarray(one[0] != two[0]))
-    # Digital biases are not in the cells.
-    kept = chip.realize(getkey()).layers[0].bias
-    np.testing.assert_array_equal(kept, model.layers[0].bias)
-    assert len(conductances(model)) == 2
+    (one, last), bias = shown(model, key, getkey())
+    (two, _), _ = shown(model, key, getkey())
+    (strange, _), _ = shown(model, other, getkey())
+    np.testing.assert_array_equal(bias, model.layers[0].bias)
+    read, cell = 0.01, 4.782321 / 225
+    small = np.asarray(one > 0.1) & np.asarray(two > 0.1) & np.asarray(strange > 0.1)
+    assert np.std((one - two)[small]) == pytest.approx(read * 2**0.5, rel=0.2)
+    assert np.std((one - strange)[small]) > cell
+    assert last.shape == (2, 4, 20) and len(conductances(model)) == 2
 
 
 def test_compensation_restores_the_sum_and_with_one_exponent_everything(getkey):
@@ -92,6 +89,7 @@ def test_compensation_restores_the_sum_and_with_one_exponent_everything(getkey):
     np.testing.assert_allclose(now, new, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_sweeps_over_times_and_chips_and_gradients(getkey):
     crossbar, x, key = Crossbar(5, 3, key=getkey()), jnp.ones(5), getkey()
 

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import circuits, data, estimators, imperfections, objectives, plots
 from .._fit import FitResult, fit
-from .._physical import Physical
+from .._physical import Physical, innermost
 from ._experiment import AbstractStudy, Outcome
 from ._mnist_dfa import standardized
 from ._settings import setting
@@ -143,7 +143,7 @@ class MnistPCM(AbstractStudy):
         if name == AWARE:
             # Two cells a weight: each has half of its variance.
             sigma = self.noise / 2**0.5
-            read = imperfections.ReadNoise(sigma, where=circuits.conductances)
+            read = imperfections.ReadNoise(sigma=sigma, where=circuits.conductances)
             network = read(network)
         steps = self.epochs * (len(digits.train_x) // self.batch_size)
         return fit(
@@ -168,11 +168,9 @@ class MnistPCM(AbstractStudy):
         )
 
 
-def bare(model: Physical) -> eqx.nn.Sequential:
+def bare(model: Any) -> eqx.nn.Sequential:
     """The network without its noise, on pairs of which one cell of two is at zero."""
-    layer = model.layer
-    if isinstance(layer, imperfections.ImperfectParameters):
-        layer = layer.layer
+    layer = innermost(model.layer if isinstance(model, Physical) else model)
     layers = [
         circuits.Crossbar.from_weights(part.weight, part.bias)
         if isinstance(part, circuits.Crossbar)
@@ -195,7 +193,7 @@ def under_noise(
     def accuracy(network: eqx.nn.Sequential, level: Array, key: PRNGKeyArray) -> Array:
         # After `bare`, a state of 1 is the largest weight of its layer.
         sigma = level / 2**0.5
-        noise = imperfections.ReadNoise(sigma, where=circuits.conductances)
+        noise = imperfections.ReadNoise(sigma=sigma, where=circuits.conductances)
         return objectives.accuracy(noise(network)(x, key=key), labels)
 
     measured = eqx.filter_jit(accuracy)
@@ -218,7 +216,7 @@ def in_memory(
     def accuracy(network: eqx.nn.Sequential, time: Array, keys: Array) -> Array:
         correction = circuits.DriftCompensation()
         stored = (
-            circuits.Stored(circuits.PCM(), time, compensation)
+            circuits.Stored(memory=circuits.PCM(), time=time, compensation=compensation)
             for compensation in (correction, None)
         )
         answers = [kept(network, key=keys[0])(x, key=keys[1]) for kept in stored]
@@ -282,5 +280,7 @@ def cells() -> "Figure":
     targets = memory.maximum * jnp.asarray([[0.1], [0.4], [1.0]]) * jnp.ones((1, 200))
     write, exponents = jax.random.split(jax.random.key(0))
     programmed = memory.program(targets, key=write)
-    left = [memory.drift(programmed, float(t), key=exponents) for t in times]
-    return plots.conductance_drift(times, np.asarray(left))
+    left = jax.jit(
+        jax.vmap(lambda time: memory.drift(programmed, time, key=exponents))
+    )(jnp.asarray(times))
+    return plots.conductance_drift(times, left)
