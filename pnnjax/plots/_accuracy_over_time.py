@@ -15,7 +15,6 @@ MARKS = {
     60.0: "1 min",
     3600.0: "1 h",
     86_400.0: "1 day",
-    2_629_800.0: "1 month",
     31_557_600.0: "1 year",
 }
 
@@ -58,5 +57,5 @@ def accuracy_over_time(
         ax.set_xlabel("Time after programming")
         ax.set_ylabel("Accuracy")
         ax.grid(True)
-        fig.legend(loc="outside right upper")
+        fig.legend(loc="outside upper center", ncols=2)
     return fig

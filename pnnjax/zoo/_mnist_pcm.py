@@ -47,6 +47,10 @@ class MnistPCM(AbstractStudy):
     deviation a part of the largest weight of the layer, and by chips whose pairs of
     PCM cells were programmed once, from 1 s to 1 year later, each read with noise.
     Before 20 s there is no drift in the model.
+
+    Seed 0: noise of 10 % takes the hardware-aware network from 97.7 to 97.5 %, the
+    plain one from 98.0 to 93.7 %. After a year in PCM the former has 97.6 % with
+    compensation and 84.6 % without, where its outputs have shrunk below its biases.
     """
 
     epochs: int = setting(20, "passes through the training images", low=1)
