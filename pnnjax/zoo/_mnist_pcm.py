@@ -53,7 +53,7 @@ class MnistPCM(AbstractStudy):
     compensation and 84.6 % without, where its outputs have shrunk below its biases.
     """
 
-    epochs: int = setting(20, "passes through the training images", low=1)
+    epochs: int = setting(30, "passes through the training images", low=1)
     batch_size: int = setting(64, "images a step", low=1)
     images: int = setting(60_000, "how many of them to train with", low=1, high=60_000)
     hidden: int = setting(256, "units of each hidden layer", low=1)
