@@ -80,6 +80,9 @@ class AbstractEstimator(eqx.Module):
 
     claim: eqx.AbstractVar[Claim]
     conditions: ClassVar[Conditions] = Conditions()
+    sets_hardware: ClassVar[bool] = False
+    """Whether it sets hardware to the parameters: then it is given a wrapper as it is,
+    since what the wrapper does to them is the model's, and not the hardware's."""
 
     @abc.abstractmethod
     def forward(

@@ -37,7 +37,8 @@ class Facts(NamedTuple):
     smooth: bool = False
     """Its settled state moves in proportion to a small force, as no spin does."""
     accessible: bool = False
-    """Each of its tunable modes has a port of its own."""
+    """Each of its tunable elements sees what is known at a port: a mode that has one of
+    its own, a memory cell whose lines and converters change nothing on the way."""
     sinusoidal: bool = False
     """In each tunable parameter, and in each input unless it is linear in these, the
     output is a sinusoid of one period per turn: it enters as one phase, once."""

@@ -131,7 +131,9 @@ def _realize(layer: Any, key: PRNGKeyArray | None) -> Any:
 
 def _forward(parameters, x, key):
     layer, held = parameters
-    return held.estimator.forward(_realize(layer, key), x, key=key)
+    if not held.estimator.sets_hardware:
+        layer = _realize(layer, key)
+    return held.estimator.forward(layer, x, key=key)
 
 
 def _backward(parameters, x, residuals, y_bar, key):
@@ -142,7 +144,7 @@ def _backward(parameters, x, residuals, y_bar, key):
         layer = _realize(eqx.combine(trained, rest), key)
         return eqx.filter(layer, eqx.is_inexact_array)
 
-    if not isinstance(layer, AbstractWrapper):
+    if held.estimator.sets_hardware or not isinstance(layer, AbstractWrapper):
         layer_bar, x_bar = held.estimator.backward(layer, x, residuals, y_bar, key=key)
         return (layer_bar, None), x_bar
     inner, pullback = jax.vjp(realized, trained)

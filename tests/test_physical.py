@@ -388,3 +388,22 @@ def test_float32_stays_float32(getkey):
         grad = eqx.filter_eval_shape(loss, model)
         assert grad.layer.theta.dtype == jnp.float32
         assert eqx.filter_eval_shape(model, x).dtype == jnp.complex64
+
+
+def test_a_device_is_set_to_the_parameters_and_not_to_what_a_wrapper_makes_of_them(
+    getkey,
+):
+    layer = Tanh(jax.random.normal(getkey(), (3, 4)))
+    twin = pnn.imperfections.Mismatch(0.3)(layer, key=getkey())
+    device = pnn.devices.SimulatedDevice(layer)
+    model = pnn.Physical(twin, pnn.estimators.PhysicsAware(device))
+    x = jax.random.normal(getkey(), (5, 4))
+
+    y, pullback = eqx.filter_vjp(lambda model: model(x), model)
+
+    np.testing.assert_allclose(y, layer(x), rtol=1e-12)
+    (bar,) = pullback(y)
+    _, of_the_twin = eqx.filter_vjp(lambda twin: twin(x), twin)
+    np.testing.assert_allclose(
+        bar.layer.layer.weight, of_the_twin(y)[0].layer.weight, rtol=1e-12
+    )

@@ -29,9 +29,7 @@ class Residual(NamedTuple):
 class Twin(AbstractLayer):
     r"""$y = p + s\,N(\theta, x, p)$ with $p = f_\text{physics}(x, \theta)$, or $y = p$.
 
-    The parameters $\theta$ are those that the device is set to. So `Physical` must not
-    take a wrapper's imperfections for the twin's own, as it would if it were given
-    `layer` itself: the device would receive parameters that have them already.
+    The parameters $\theta$ are those that the device is set to.
 
     The fixed network $N$ sees every number of the parameters, of the example and of
     what physics makes of it, each brought to between -1 and 1 over the probes; its

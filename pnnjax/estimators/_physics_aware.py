@@ -28,6 +28,7 @@ class PhysicsAware(AbstractEstimator):
     """
 
     claim: ClassVar[Claim] = Exact()
+    sets_hardware: ClassVar[bool] = True
 
     device: Callable[..., Inexact[Array, "..."]]
 
