@@ -209,6 +209,8 @@ def test_conductances_are_told_from_other_parameters():
     model = eqx.nn.Sequential([bar, eqx.nn.Linear(3, 2, key=key)])
     mark = is_conductance(model)
     assert mark.layers[0].conductance and mark.layers[0].traffic
+    without = is_conductance(Crossbar(4, 3, key=key, use_bias=True))
+    assert without.conductance and jax.tree.leaves(without) == [True, False, False]
     assert sum(jax.tree.leaves(mark)) == 2
     parameters = eqx.filter(model, pnn.is_trainable(model))
     frozen = optax.masked(optax.set_to_zero(), is_conductance)

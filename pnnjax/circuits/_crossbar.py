@@ -253,10 +253,12 @@ def is_conductance(model: PyTree) -> PyTree[bool]:
         if not _is_matrix_of_cells(node):
             return marks
 
-        def cells(layer: AbstractTransposableLayer) -> tuple[Any, Any]:
-            return layer.conductance, layer.traffic
+        def cells(layer: AbstractTransposableLayer) -> list[Any]:
+            return [
+                part for part in (layer.conductance, layer.traffic) if part is not None
+            ]
 
-        return eqx.tree_at(cells, marks, jax.tree.map(lambda _: True, cells(node)))
+        return eqx.tree_at(cells, marks, [True] * len(cells(node)))
 
     return jax.tree.map(mark, model, is_leaf=_is_matrix_of_cells)
 
