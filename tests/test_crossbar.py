@@ -210,7 +210,7 @@ def test_conductances_are_told_from_other_parameters():
     mark = is_conductance(model)
     assert mark.layers[0].conductance and mark.layers[0].traffic
     without = is_conductance(Crossbar(4, 3, key=key, use_bias=True))
-    assert without.conductance and jax.tree.leaves(without) == [True, False, False]
+    assert without.conductance and jax.tree.leaves(without) == [True, False]
     assert sum(jax.tree.leaves(mark)) == 2
     parameters = eqx.filter(model, pnn.is_trainable(model))
     frozen = optax.masked(optax.set_to_zero(), is_conductance)
