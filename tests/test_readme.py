@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import pytest
 from helpers import ESTIMATORS, LAYERS, outcome
@@ -51,6 +52,11 @@ MOVING = {
     "`KerrNetwork`": "kerr-network",
     "`RCNetwork`": "rc",
 }
+MEMORIES = {
+    "`Crossbar`": "crossbar",
+    "`Crossbar` with resistive lines": "crossbar-lines",
+    "`Twin`, a fitted model of a device": "twin",
+}
 WITHOUT_A_MODEL = {
     "`eqx.nn.Sequential`": "stack",
     "other `eqx.nn` modules": "foreign",
@@ -83,6 +89,11 @@ FOR_MOVING = {
     "ScatteringBackprop": "scattering",
     "NonlinearScatteringBackprop": "scattering-nonlinear",
     "SameDeviceAdjoint": "same-device",
+}
+FOR_MEMORIES = {
+    "Autodiff": "autodiff",
+    "PhysicsAware": "physics-aware",
+    "TransposedRead": "transposed-read",
 }
 FOR_ANY = {
     "FiniteDifference": "finite-difference",
@@ -128,6 +139,7 @@ def table(rows, columns) -> str:
         (LIGHT, FOR_LIGHT),
         (SETTLED, FOR_SETTLED),
         (MOVING, FOR_MOVING),
+        (MEMORIES, FOR_MEMORIES),
         (WITHOUT_A_MODEL, FOR_ANY),
     ],
 )
@@ -143,11 +155,11 @@ def test_tables_name_every_estimator():
         for name in kinds
         if issubclass(getattr(pnn.estimators, name), pnn.AbstractEstimator)
     }
-    assert rules == {*FOR_LIGHT, *FOR_SETTLED, *FOR_MOVING, *FOR_ANY}
+    assert rules == {*FOR_LIGHT, *FOR_SETTLED, *FOR_MOVING, *FOR_MEMORIES, *FOR_ANY}
 
 
 def test_example_is_short_and_runs(capsys):
-    first, second = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    first, second, third = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     body = [line for line in first.splitlines() if line.strip()]
     assert len([line for line in body if "import" not in line]) <= 20
     promised = float(re.search(r"about (0\.\d+)", first)[1])
@@ -158,6 +170,11 @@ def test_example_is_short_and_runs(capsys):
         exec(compile(second, "README.md", "exec"), names)
         images = jax.numpy.zeros((3, 64))
         assert names["model"](images).shape == (3, 10)
+        exec(compile(third, "README.md", "exec"), names)
+        assert names["aged"](images).shape == (3, 10)
+        parameters = eqx.filter(names["model"], pnn.is_trainable(names["model"]))
+        memory = names["optimizer"].init(parameters)
+        assert names["optimizer"].update(parameters, memory, parameters)
 
 
 def test_every_experiment_named_is_registered():
