@@ -201,7 +201,7 @@ def test_what_digital_memory_holds_and_what_cells_hold_add_up():
         return jax.lax.scan(once, (value, optimizer.init(value)), changes)
 
     (value, memory), updates = jax.tree.map(np.asarray, run())
-    kept, wanted = memory.gathered[0].change, np.asarray(changes).sum(0)
+    kept, wanted = memory.gathered[0], np.asarray(changes).sum(0)
     np.testing.assert_allclose(value + kept, wanted, atol=1e-12)
     pulses = updates / 0.01
     np.testing.assert_allclose(pulses, np.round(pulses), atol=1e-9)
@@ -215,7 +215,7 @@ def programmed():
     device = SoftBounds(0.004, asymmetry=0.2, variation=vary)
     verified = program_and_verify(device, tolerance=0.01, cycles=60)
     rising = pnn.circuits.OneWay(SoftBounds(0.004, variation=vary))
-    fresh = refreshed(pulsed_update(rising), rising, threshold=0.6, tolerance=0.01)
+    fresh = refreshed(mixed_precision(rising), rising, threshold=0.6, tolerance=0.01)
     targets = jnp.linspace(0.2, 0.8, 200)
     pairs = jnp.stack([jnp.linspace(0.3, 0.9, 50), jnp.full(50, 0.7)])
 

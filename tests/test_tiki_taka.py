@@ -8,6 +8,7 @@ import pytest
 
 from pnnjax.circuits import IDENTICAL, ConstantStep, SoftBounds, Variation
 from pnnjax.optimizers import buffered_tiki_taka, pulsed_update, tiki_taka
+from pnnjax.optimizers._column_turn import Turn
 
 VARY = Variation(step=0.2, asymmetry=0.05, bounds=0.1, cycle=0.3)
 # Random pulses lead to 0.4, half of the way to the upper bound of 0.8.
@@ -65,10 +66,11 @@ def test_tiki_taka_comes_closer(missed, version):
 
 
 @pytest.mark.slow
-def test_one_column_after_the_other_is_moved_on():
+def test_some_columns_after_the_others_are_moved_on():
     fast = ConstantStep(1e-3, low=-1.0, high=1.0, variation=IDENTICAL)
     slow = ConstantStep(1e-4, low=-1.0, high=1.0, variation=IDENTICAL)
-    optimizer = tiki_taka(fast, slow, rate=0.5, every=2, mix=0.1)
+    rate = optax.exponential_decay(0.5, 4, 0.5, staircase=True)
+    optimizer = tiki_taka(fast, slow, rate=rate, every=2, columns=2, mix=0.1)
     change = jnp.full((2, 3), 0.02)
 
     def once(carry, _):
@@ -81,11 +83,34 @@ def test_one_column_after_the_other_is_moved_on():
         start = jnp.zeros((2, 3))
         return jax.lax.scan(once, (start, optimizer.init(start)), length=6)[1]
 
-    # The fast cells show at once; of those, half is written every second time.
+    # The fast cells show at once; of those, a part is written every second time.
     expected = np.full((6, 2, 3), 0.1 * 0.02)
-    for column, step in enumerate((1, 3, 5)):
-        expected[step, :, column] += 0.5 * 0.02 * (step + 1)
+    for step, part, columns in ((1, 0.5, [0, 1]), (3, 0.5, [2, 0]), (5, 0.25, [1, 2])):
+        expected[step, :, columns] += part * 0.02 * (step + 1)
     np.testing.assert_allclose(run(), expected, atol=1e-12)
+
+
+def test_no_column_is_left_out_of_a_rotation_nor_twice_in_a_turn():
+    sizes = (7, 3), (7, 5), (6, 3), (4, 4), (3, 8)
+
+    @jax.jit
+    def run(turn):
+        found = []
+        for size, most in sizes:
+            array = jnp.arange(2.0 * size).reshape(2, size)
+            own = Turn(turn, most, array.shape)
+            part = own.columns(array)
+            found.append((array, part, own.put(array, -part - 1)))
+        return found
+
+    for turn in range(8):
+        found = jax.tree.map(np.asarray, run(jnp.int32(turn)))
+        for (size, most), (array, part, after) in zip(sizes, found, strict=True):
+            count = min(size, most)
+            columns = (turn * count + np.arange(count)) % size
+            np.testing.assert_array_equal(part, array[:, columns])
+            written = np.isin(np.arange(size), columns)
+            np.testing.assert_array_equal(after, np.where(written, -array - 1, array))
 
 
 @pytest.mark.parametrize(
@@ -93,6 +118,7 @@ def test_one_column_after_the_other_is_moved_on():
     [
         (lambda: tiki_taka(SKEWED, SKEWED, rate=0.0), "`rate` must be positive"),
         (lambda: tiki_taka(SKEWED, SKEWED, rate=1.0, every=0), "at least 1"),
+        (lambda: tiki_taka(SKEWED, SKEWED, rate=abs, columns=0), "at least 1"),
         (
             lambda: buffered_tiki_taka(SKEWED, SKEWED, rate=1.0, momentum=1.0),
             "below 1",

@@ -1,26 +1,10 @@
 """dfa-on-pcm: what the README says of it."""
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 import pytest
 from helpers import needs_files
 
-from pnnjax.zoo._dfa_on_pcm import CELL, DFAOnPCM, gathered
-
-
-def test_changes_are_passed_on_in_whole_steps_and_none_is_lost():
-    optimizer = gathered(0.1)
-    wanted = jax.random.normal(jax.random.key(0), (50, 8)) * 0.08
-
-    def step(memory, change):
-        passed, memory = optimizer.update(change, memory)
-        return memory, passed
-
-    rest, passed = jax.lax.scan(step, optimizer.init(wanted[0]), wanted)
-    np.testing.assert_allclose(passed / 0.1, jnp.round(passed / 0.1), atol=1e-9)
-    np.testing.assert_allclose(passed.sum(0) + rest, wanted.sum(0), atol=1e-12)
-    assert jnp.max(jnp.abs(rest)) < 0.1
+from pnnjax.zoo._dfa_on_pcm import CELL, DFAOnPCM
 
 
 def test_cells_are_as_coarse_as_the_summary_says():

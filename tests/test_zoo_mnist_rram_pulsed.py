@@ -4,7 +4,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from helpers import needs_files
 
@@ -17,62 +16,12 @@ from pnnjax.zoo._mnist_rram_pulsed import (
     PIXELS,
     MnistRRAMPulsed,
     cells,
-    crossbars,
-    in_blocks,
-    in_stages,
     perceptron,
 )
 
 
-def stack(counting=True):
-    return perceptron((6, 4, 3), 1.0, counting=counting, key=jax.random.key(0))
-
-
-def one_column():
-    """Moves column after column by one."""
-
-    def update(updates, step, params=None):
-        del params
-
-        def moved(array):
-            return jnp.zeros_like(array).at[..., step % array.shape[-1]].set(1.0)
-
-        return jax.tree.map(moved, updates), step + 1
-
-    return optax.GradientTransformation(lambda params: jnp.int32(0), update)
-
-
-@pytest.mark.parametrize("counting", [True, False])
-def test_as_many_columns_are_read_as_there_are_blocks(counting):
-    trained = eqx.filter(stack(counting), eqx.is_inexact_array)
-    optimizer = in_blocks(one_column(), 2)
-    memory, seen = optimizer.init(trained), []
-    for _ in range(3):
-        changes, memory = optimizer.update(trained, memory, trained)
-        assert jax.tree.structure(changes) == jax.tree.structure(trained)
-        seen.append([np.asarray(c.conductance) for c in crossbars(changes)])
-    first, second = zip(*seen, strict=True)
-    np.testing.assert_array_equal(np.add.reduce(first), 1)
-    for moved, width in ((first[0], 6), (second[1], 4)):
-        found = np.flatnonzero(moved[0].all(0))
-        assert len(found) == 2 and np.diff(found) == width // 2
-    np.testing.assert_array_equal(second[0], second[2])  # two columns a block
-
-
-def test_stages_share_the_steps_and_the_memory():
-    def scaled(by):
-        return optax.GradientTransformation(
-            lambda params: jnp.zeros(()),
-            lambda updates, memory, params=None: (by * updates, memory + 1),
-        )
-
-    optimizer = in_stages([scaled(4.0), scaled(2.0), scaled(1.0)], 6)
-    memory, changes = optimizer.init(jnp.ones(())), []
-    for _ in range(7):
-        change, memory = optimizer.update(jnp.ones(()), memory, jnp.ones(()))
-        changes.append(float(change))
-    assert changes == [4, 4, 2, 2, 1, 1, 1]
-    assert memory[1] == 7
+def stack():
+    return perceptron((6, 4, 3), 1.0, key=jax.random.key(0))
 
 
 def test_cells_before_and_after_are_drawn(tmp_path):

@@ -41,7 +41,8 @@ class Variation(eqx.Module):
     steps do."""
     write: float = 0.0
     """Deviation, in granularities, by which what shows differs from the state that
-    pulses move; another one after each update that moves the cell."""
+    pulses move; another one after each update that moves the cell. A crossbar clips
+    what shows, not that state, to its range."""
 
 
 IDENTICAL = Variation(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

@@ -8,22 +8,17 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from .._analog_memory import AbstractPulsedDevice
-from ._pulsed_update import Place, check_pulsing, each, prepared, split
-
-
-class Gathered(NamedTuple):
-    """What belongs to one array of parameters."""
-
-    change: Float[Array, "..."]
-    r"""$\chi$, wanted and not yet made."""
-    cells: PyTree[Array]
+from ._pulsed_update import Place, check_pulsing, each, manufactured, prepared, split
 
 
 class MixedPrecisionState(NamedTuple):
     """What `mixed_precision` remembers."""
 
     step: Int[Array, ""]
-    gathered: tuple[Gathered | None, ...]
+    cells: tuple[PyTree[Array], ...]
+    """Those that hold each array of parameters."""
+    gathered: tuple[Float[Array, "..."] | None, ...]
+    r"""$\chi$ of each: wanted, and not yet made."""
 
 
 def mixed_precision(
@@ -50,28 +45,31 @@ def mixed_precision(
     check_pulsing(longest, seconds)
     level = float(device.granularity)
 
-    def begun(value: Array, key: PRNGKeyArray) -> Gathered:
-        return Gathered(jnp.zeros_like(value), device.manufacture(value, key=key))
+    def zeros(value: Array, key: PRNGKeyArray) -> Array:
+        del key
+        return jnp.zeros_like(value)
 
     def init(params: Any) -> Any:
         key = jax.random.fold_in(jax.random.key(seed), 0)
-        return MixedPrecisionState(jnp.int32(0), prepared(begun, params, key))
+        cells = manufactured(device, params, key)
+        return MixedPrecisionState(jnp.int32(0), cells, prepared(zeros, params, key))
 
-    def move(
-        place: Place, memory: Gathered, key: PRNGKeyArray
-    ) -> tuple[Array, Gathered]:
+    def move(place: Place, memory: Any, key: PRNGKeyArray) -> tuple[Array, Any]:
         pulse_key, rest_key = jax.random.split(key)
-        total = memory.change + place.change
+        cell, gathered = memory
+        total = gathered + place.change
         whole = jnp.minimum(jnp.floor(jnp.abs(total) / level), longest)
         up, down = split(whole, place._replace(change=total), longest)
-        moved, cells = device.pulse(place.value, memory.cells, up, down, key=pulse_key)
+        moved, cell = device.pulse(place.value, cell, up, down, key=pulse_key)
         if seconds > 0:
-            moved, cells = device.rest(moved, cells, seconds, key=rest_key)
-        return moved - place.value, Gathered(total - (up - down) * level, cells)
+            moved, cell = device.rest(moved, cell, seconds, key=rest_key)
+        return moved - place.value, (cell, total - (up - down) * level)
 
     def update(updates: Any, state: Any, params: Any | None = None) -> tuple[Any, Any]:
         key = jax.random.fold_in(jax.random.key(seed), state.step + 1)
-        changes, gathered = each(move, updates, params, state.gathered, key)
-        return changes, MixedPrecisionState(state.step + 1, gathered)
+        memories = tuple(zip(state.cells, state.gathered, strict=True))
+        changes, memories = each(move, updates, params, memories, key)
+        cells, gathered = (tuple(memory[k] for memory in memories) for k in range(2))
+        return changes, MixedPrecisionState(state.step + 1, cells, gathered)
 
     return optax.GradientTransformation(init, update)

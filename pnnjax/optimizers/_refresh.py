@@ -9,6 +9,7 @@ from jax import lax
 from jaxtyping import Array, PRNGKeyArray
 
 from .._analog_memory import AbstractPulsedDevice
+from ._mixed_precision import MixedPrecisionState
 from ._program_and_verify import approached, check_cycles
 from ._pulsed_update import Place, PulsedUpdateState, each
 
@@ -33,7 +34,8 @@ def refreshed(
 
     **Arguments:**
 
-    - `pulsed`: a `pulsed_update` or `program_and_verify` of `device`.
+    - `pulsed`: a `pulsed_update`, `mixed_precision` or `program_and_verify` of
+      `device`.
     - `threshold`, `tolerance`: in the unit of the parameters.
     - `every`: after how many updates pairs are looked at.
 
@@ -98,11 +100,11 @@ def _set_back(state: Array, low: float, threshold: float) -> tuple[Array, Array]
     return reset, jnp.where(full, above, reset)
 
 
-def _with_cells(state: Any) -> PulsedUpdateState:
-    if not isinstance(state, PulsedUpdateState):
+def _with_cells(state: Any) -> PulsedUpdateState | MixedPrecisionState:
+    if not isinstance(state, PulsedUpdateState | MixedPrecisionState):
         raise TypeError(
-            "`refreshed` needs the cells of a `pulsed_update` or a "
-            f"`program_and_verify`, not a {type(state).__name__}."
+            "`refreshed` needs the cells of a `pulsed_update`, a `mixed_precision` or a"
+            f" `program_and_verify`, not a {type(state).__name__}."
         )
     return state
 

@@ -11,12 +11,14 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from .._analog_memory import AbstractPulsedDevice
 from .._fast_random import fast_normal
+from ._column_turn import Turn
 from ._pulse_counts import rounded
 from ._pulsed_update import Place, check_pulsing, counts, each, prepared, split
 from ._symmetry_point import symmetry_point
 
 Transfer = Callable[[Array, Array | None, Array], tuple[Array, Array, Array | None]]
-"""From what was read, the buffer and a key: direction, number of pulses, buffer."""
+"""From what was read, times the rate, the buffer and a key: direction, number of
+pulses, buffer."""
 
 
 class Pair(NamedTuple):
@@ -42,8 +44,9 @@ def tiki_taka(
     fast: AbstractPulsedDevice,
     slow: AbstractPulsedDevice,
     *,
-    rate: float,
+    rate: float | optax.Schedule,
     every: int = 1,
+    columns: int = 1,
     mix: float = 0.0,
     read_noise: float = 0.0,
     longest: int = 1000,
@@ -57,28 +60,34 @@ def tiki_taka(
     cells $C$. So $C$ gathers a mean of gradients, and is at rest where that is zero,
     not where its own steps are symmetric.
 
-    To be the last of an `optax.chain`, behind a mere rate, for real parameters.
+    To be the last of an `optax.chain`, behind a mere rate, for real parameters. That
+    rate is the one of the fast cells: only what pulses overwrite is forgotten, so let
+    `rate` fall rather than it.
 
     **Arguments:**
 
     - `fast`, `slow`: the devices, in the unit of the parameters.
-    - `rate`: $\eta$ of the transfer. `mix`: $\gamma$.
+    - `rate`: $\eta$ of the transfer, or a schedule of it by the number of updates.
+    - `columns`: how many are read at a time, the first ones again after the last; of an
+      array that has no more, all. `mix`: $\gamma$.
     - `read_noise`: standard deviation of each number that is read of $A$.
     - `longest`: as in `pulsed_update`, also for a transfer.
 
-    **Raises:** `ValueError` for a rate that is not positive, or no updates between
-    transfers.
+    **Raises:** `ValueError` for a rate that is not positive, no updates between
+    transfers, or no column to read.
     **Source:** Gokmen, Haensch, *Front. Neurosci.* 14, 103 (2020),
     doi:10.3389/fnins.2020.00103.
     """
     granularity = float(slow.granularity)
 
-    def transfer(read: Array, buffer: Any, key: PRNGKeyArray) -> Any:
-        wanted = rate * read
+    def transfer(wanted: Array, buffer: Any, key: PRNGKeyArray) -> Any:
         return wanted, rounded(key, jnp.abs(wanted) / granularity), buffer
 
-    _check(rate, every, read_noise, longest)
-    plan = _Plan(fast, slow, transfer, False, every, mix, read_noise, longest)
+    _check(rate, every, columns, read_noise, longest)
+    schedule = _schedule(rate)
+    plan = _Plan(
+        fast, slow, transfer, schedule, False, every, columns, mix, read_noise, longest
+    )
     return _transformation(plan, seed)
 
 
@@ -86,10 +95,11 @@ def buffered_tiki_taka(
     fast: AbstractPulsedDevice,
     slow: AbstractPulsedDevice,
     *,
-    rate: float,
+    rate: float | optax.Schedule,
     threshold: float = 1.0,
     momentum: float = 0.1,
     every: int = 1,
+    columns: int = 1,
     mix: float = 0.0,
     read_noise: float = 0.0,
     longest: int = 1000,
@@ -116,15 +126,18 @@ def buffered_tiki_taka(
         )
     level = threshold * float(slow.granularity)
 
-    def transfer(read: Array, buffer: Any, key: PRNGKeyArray) -> Any:
+    def transfer(wanted: Array, buffer: Any, key: PRNGKeyArray) -> Any:
         del key
-        buffer = buffer + rate * read
+        buffer = buffer + wanted
         whole = jnp.minimum(jnp.floor(jnp.abs(buffer) / level), longest)
         written = jnp.sign(buffer) * whole * level
         return buffer, whole, buffer - (1.0 - momentum) * written
 
-    _check(rate, every, read_noise, longest)
-    plan = _Plan(fast, slow, transfer, True, every, mix, read_noise, longest)
+    _check(rate, every, columns, read_noise, longest)
+    schedule = _schedule(rate)
+    plan = _Plan(
+        fast, slow, transfer, schedule, True, every, columns, mix, read_noise, longest
+    )
     return _transformation(plan, seed)
 
 
@@ -132,8 +145,10 @@ class _Plan(NamedTuple):
     fast: AbstractPulsedDevice
     slow: AbstractPulsedDevice
     transfer: Transfer
+    rate: optax.Schedule
     buffered: bool
     every: int
+    columns: int
     mix: float
     read_noise: float
     longest: int
@@ -174,7 +189,7 @@ def _moved(
     pair: Pair,
     key: PRNGKeyArray,
 ) -> tuple[Array, Pair]:
-    """The fast cells after their pulses and, where it is time, a column of the slow."""
+    """The fast cells after their pulses and, where it is time, columns of the slow."""
     keys = jax.random.split(key, 3)
     up, down = counts(place, granularity, plan.longest, keys[0])
     gathered, cells = plan.fast.pulse(pair.fast, pair.fast_cells, up, down, key=keys[1])
@@ -185,7 +200,7 @@ def _moved(
     pair = pair._replace(fast=gathered, fast_cells=cells)
 
     def written(pair: Pair) -> tuple[Array, Pair]:
-        return _written(plan, start, pair, step // plan.every, keys[2])
+        return _written(plan, start, pair, step, keys[2])
 
     def kept(pair: Pair) -> tuple[Array, Pair]:
         return jnp.zeros_like(start), pair
@@ -198,47 +213,48 @@ def _moved(
 
 
 def _written(
-    plan: _Plan, state: Array, pair: Pair, turn: Array, key: PRNGKeyArray
+    plan: _Plan, state: Array, pair: Pair, step: Array, key: PRNGKeyArray
 ) -> tuple[Array, Pair]:
-    """One column of the fast cells, moved on to the slow ones: how these change."""
+    """Columns of the fast cells, moved on to the slow ones: how these change."""
     keys = jax.random.split(key, 3)
-    here = turn % (state.shape[-1] if state.ndim else 1)
-
-    def column(array: Array) -> Array:
-        if array.ndim == 0 or array.shape != state.shape:
-            return array
-        return lax.dynamic_index_in_dim(array, here, axis=-1, keepdims=False)
-
-    def put(array: Array, part: Array) -> Array:
-        if array.ndim == 0 or array.shape != state.shape:
-            return part
-        return lax.dynamic_update_index_in_dim(array, part, here, axis=-1)
-
-    read = column(pair.fast) - column(pair.zero)
+    turn = Turn(step // plan.every, plan.columns, state.shape)
+    read = turn.columns(pair.fast) - turn.columns(pair.zero)
     if plan.read_noise > 0:
         read = read + plan.read_noise * fast_normal(keys[0], read.shape, read.dtype)
-    buffer = None if pair.buffer is None else column(pair.buffer)
-    wanted, count, left = plan.transfer(read, buffer, keys[1])
+    buffer = None if pair.buffer is None else turn.columns(pair.buffer)
+    wanted = jnp.asarray(plan.rate(step), read.dtype) * read
+    wanted, count, left = plan.transfer(wanted, buffer, keys[1])
     up, down = split(count, Place(read, wanted, None), plan.longest)
-    old, before = jax.tree.map(column, pair.slow_cells), column(state)
+    old, before = jax.tree.map(turn.columns, pair.slow_cells), turn.columns(state)
     after, new = plan.slow.pulse(before, old, up, down, key=keys[2])
 
     def renewed(array: Array, before: Array, after: Array) -> Array:
         # Most of what belongs to a cell never changes.
-        return array if after is before else put(array, after)
+        return array if after is before else turn.put(array, after)
 
     cells = jax.tree.map(renewed, pair.slow_cells, old, new)
-    change = put(jnp.zeros_like(state), after - before)
+    change = turn.put(jnp.zeros_like(state), after - before)
     if left is None or pair.buffer is None:
         return change, pair._replace(slow_cells=cells)
-    buffer = put(pair.buffer, left)
+    buffer = turn.put(pair.buffer, left)
     return change, pair._replace(slow_cells=cells, buffer=buffer)
 
 
-def _check(rate: float, every: int, read_noise: float, longest: int) -> None:
+def _schedule(rate: float | optax.Schedule) -> optax.Schedule:
+    return rate if callable(rate) else optax.constant_schedule(rate)
+
+
+def _check(
+    rate: float | optax.Schedule,
+    every: int,
+    columns: int,
+    read_noise: float,
+    longest: int,
+) -> None:
     check_pulsing(longest, 0.0)
-    if not rate > 0 or every < 1 or read_noise < 0:
+    bad = not callable(rate) and not rate > 0
+    if bad or every < 1 or columns < 1 or read_noise < 0:
         raise ValueError(
-            "`rate` must be positive, `every` at least 1 and `read_noise` not "
-            f"negative, but they are {rate}, {every} and {read_noise}."
+            "`rate` must be positive, `every` and `columns` at least 1 and `read_noise`"
+            f" not negative, but they are {rate}, {every}, {columns} and {read_noise}."
         )

@@ -98,11 +98,11 @@ class DFAOnPCM(AbstractExperiment):
         descent = optax.sgd(optax.cosine_decay_schedule(peak, steps, 0.02))
         if self.updates == "ideal":
             return descent
-        pulsed = optimizers.pulsed_update(CELL, seconds=self.seconds)
+        pulsed = optimizers.mixed_precision(CELL, seconds=self.seconds)
         refreshed = optimizers.refreshed(
             pulsed, CELL, threshold=0.6, tolerance=0.03, every=200
         )
-        return optax.chain(descent, gathered(CELL.granularity), refreshed)
+        return optax.chain(descent, refreshed)
 
     def metrics(self) -> Mapping[str, Callable[[Any, Any], Any]]:
         return {"accuracy": objectives.accuracy}
@@ -113,25 +113,6 @@ class DFAOnPCM(AbstractExperiment):
         return plots.conductance_histogram(
             cells({"before": untrained, "after": model}), "State (of the maximum)"
         )
-
-
-def gathered(level: float) -> optax.GradientTransformation:
-    r"""Digital memory that adds up changes, and passes on whole multiples of `level`.
-
-    What is left after rounding towards zero stays: the first half of
-    `optimizers.mixed_precision`, to be put before any update by pulses.
-    """
-
-    def init(params: Any) -> Any:
-        return jax.tree.map(jnp.zeros_like, params)
-
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        del params
-        total = jax.tree.map(jnp.add, state, updates)
-        whole = jax.tree.map(lambda t: level * jnp.trunc(t / level), total)
-        return whole, jax.tree.map(jnp.subtract, total, whole)
-
-    return optax.GradientTransformation(init, update)
 
 
 def drifting(model: Any, images: data.Dataset) -> "Figure":

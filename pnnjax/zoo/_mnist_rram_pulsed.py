@@ -1,14 +1,13 @@
 """Handwritten digits by crossbars that are read, and written by pulses, on the chip."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jax import lax
-from jaxtyping import Array, PRNGKeyArray, PyTree
+from jaxtyping import Array, PRNGKeyArray
 
 from .. import circuits, data, estimators, objectives, optimizers, plots
 from .._analog_memory import AbstractPulsedDevice
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 PIXELS = 28**2
 CLASSES = 10
-STAGES = 1.0, 0.25, 0.0625
-"""Of the rate of Tiki-Taka's transfer, as training goes on."""
 
 
 class MnistRRAMPulsed(AbstractExperiment):
@@ -37,7 +34,7 @@ class MnistRRAMPulsed(AbstractExperiment):
 
     epochs: int = setting(8, "passes through the training images", low=1)
     batch_size: int = setting(64, "images a step", low=1)
-    hidden: int = setting(224, "units between the pixels and the classes", low=1)
+    hidden: int = setting(256, "units between the pixels and the classes", low=1)
     updates: Literal["tiki-taka-2", "tiki-taka", "sgd", "ideal"] = setting(
         "tiki-taka-2", "how the cells are updated; `ideal`: by any amount"
     )
@@ -96,10 +93,9 @@ class MnistRRAMPulsed(AbstractExperiment):
                 taka = optimizers.tiki_taka
             case "tiki-taka-2":
                 taka = optimizers.buffered_tiki_taka
-        rates = [self.transfer * share for share in STAGES]
-        stages = in_stages([taka(cell, cell, rate=rate) for rate in rates], steps)
-        # Fast cells forget only what pulses overwrite: those must not cease.
-        return optax.chain(optax.sgd(peak), in_blocks(stages, self.columns))
+        rate = optax.cosine_decay_schedule(self.transfer, steps, 0.05)
+        pulsed = taka(cell, cell, rate=rate, columns=self.columns)
+        return optax.chain(optax.sgd(peak), pulsed)
 
     def cell(self) -> AbstractPulsedDevice:
         """Of the device that each cell is, from 0 to 1."""
@@ -150,58 +146,6 @@ def perceptron(
         )
         layers += [crossbar, eqx.nn.Lambda(jnp.tanh)]
     return eqx.nn.Sequential(layers[:-1])
-
-
-def in_blocks(
-    inner: optax.GradientTransformation, blocks: int
-) -> optax.GradientTransformation:
-    """`inner`, which sees each crossbar's columns in so many blocks of equal width.
-
-    Where it turns to one column at a time, it turns to one of each block.
-    """
-
-    def shaped(tree: PyTree, *ends: int) -> PyTree:
-        def shape(node: Any) -> Any:
-            if not _is_crossbar(node):
-                return node
-            kept = node.conductance.shape[:2]
-            parts = (node.conductance, node.traffic)
-            parts = jax.tree.map(lambda part: part.reshape(*kept, *ends), parts)
-            return eqx.tree_at(
-                lambda c: (c.conductance, c.traffic),
-                node,
-                parts,
-                is_leaf=lambda part: part is None,
-            )
-
-        return jax.tree.map(shape, tree, is_leaf=_is_crossbar)
-
-    def init(params: Any) -> Any:
-        return inner.init(shaped(params, blocks, -1))
-
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        seen = shaped(updates, blocks, -1), state, shaped(params, blocks, -1)
-        changes, state = inner.update(*seen)
-        return shaped(changes, -1), state
-
-    return optax.GradientTransformation(init, update)
-
-
-def in_stages(
-    stages: Sequence[optax.GradientTransformation], steps: int
-) -> optax.GradientTransformation:
-    """One after another, each for an equal part of the steps, with one memory."""
-
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        number, inner = state
-        stage = jnp.minimum(number * len(stages) // steps, len(stages) - 1)
-        ways = [stage.update for stage in stages]
-        changes, inner = lax.switch(stage, ways, updates, inner, params)
-        return changes, (number + 1, inner)
-
-    return optax.GradientTransformation(
-        lambda params: (jnp.int32(0), stages[0].init(params)), update
-    )
 
 
 def cells(models: Mapping[str, Any]) -> dict[str, dict[str, Array]]:
