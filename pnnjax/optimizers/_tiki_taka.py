@@ -55,10 +55,10 @@ def tiki_taka(
     r"""Descent in spite of asymmetric cells: $W = C + \gamma\,(A - A_0)$, version 1.
 
     The fast cells $A$ receive the gradient's pulses, as in `pulsed_update`, and forget
-    towards their symmetry points $A_0$. After `every` updates, one column (all numbers
-    of one last index, in rotation) is read, and $\eta\,(A - A_0)$ written to the slow
-    cells $C$. So $C$ gathers a mean of gradients, and is at rest where that is zero,
-    not where its own steps are symmetric.
+    towards their symmetry points $A_0$. After `every` updates, one column or several
+    (each all numbers of one last index) are read, in rotation, and $\eta\,(A - A_0)$
+    written to the slow cells $C$. So $C$ gathers a mean of gradients, and is at rest
+    where that is zero, not where its own steps are symmetric.
 
     To be the last of an `optax.chain`, behind a mere rate, for real parameters. That
     rate is the one of the fast cells: only what pulses overwrite is forgotten, so let

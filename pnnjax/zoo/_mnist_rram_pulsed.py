@@ -44,6 +44,7 @@ class MnistRRAMPulsed(AbstractExperiment):
     states: int = setting(1000, "pulses from bound to bound in the middle", low=3)
     weight_range: float = setting(0.6, "the largest weight", low=1e-6)
     learning_rate: float = setting(1.0, "constant for Tiki-Taka, else falling", low=0)
+    bias_rate: float = setting(0.1, "of the digital biases, falling", low=0)
 
     transfer: float = setting(0.2, "of fast cells' states to slow cells", low=1e-9)
     columns: int = setting(56, "of fast cells, read at a time", low=1)
@@ -73,13 +74,21 @@ class MnistRRAMPulsed(AbstractExperiment):
         return flat(data.mnist())
 
     def model(self, *, key: PRNGKeyArray) -> Any:
-        stack = perceptron((PIXELS, self.hidden, CLASSES), self.weight_range, key=key)
+        sizes = PIXELS, self.hidden, CLASSES
+        stack = perceptron(sizes, self.weight_range, use_bias=True, key=key)
         return attach(stack, estimators.TransposedRead())
 
     def objective(self, predictions: Any, targets: Any) -> Array:
         return objectives.cross_entropy(predictions, targets)
 
     def optimizer(self, steps: int) -> optax.GradientTransformation:
+        digital = optax.sgd(optax.cosine_decay_schedule(self.bias_rate, steps, 0.02))
+        return optax.multi_transform(
+            {True: self.of_cells(steps), False: digital}, circuits.is_conductance
+        )
+
+    def of_cells(self, steps: int) -> optax.GradientTransformation:
+        """The optimizer of all but the biases."""
         # A weight is 2g - 1 times the range, and its slope by g is as much larger.
         peak = self.learning_rate / (2 * self.weight_range) ** 2
         falling = optax.sgd(optax.cosine_decay_schedule(peak, steps, 0.02))
@@ -129,10 +138,11 @@ def perceptron(
     weight_range: float,
     *,
     encoding: circuits.AbstractEncoding = circuits.Referenced(),
+    use_bias: bool = False,
     counting: bool = True,
     key: PRNGKeyArray,
 ) -> eqx.nn.Sequential:
-    """Crossbars without biases, and a tanh between them."""
+    """Crossbars, and a tanh between them."""
     keys = jax.random.split(key, len(sizes) - 1)
     layers: list[Any] = []
     for inputs, outputs, own in zip(sizes, sizes[1:], keys, strict=False):
@@ -142,6 +152,7 @@ def perceptron(
             key=own,
             encoding=encoding,
             weight_range=weight_range,
+            use_bias=use_bias,
             counting=counting,
         )
         layers += [crossbar, eqx.nn.Lambda(jnp.tanh)]
