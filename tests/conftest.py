@@ -29,3 +29,11 @@ def getkey():
     """A new key at each call, the same ones in every run."""
     keys = iter(jax.random.split(jax.random.key(20241122), 1000))
     return lambda: next(keys)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of the notebooks, the first alone is run every day: each takes half a minute."""
+    for item in items:
+        if item.path.suffix == ".ipynb" and not item.path.name.startswith("01"):
+            item.add_marker("slow")

@@ -121,5 +121,5 @@ def test_refusals(getkey):
     linear = eqx.nn.Linear(3, 2, use_bias=False, key=getkey())
     anywhere = Stored(PCM(), 20.0, where=lambda layer: layer.weight)
     chip = anywhere(linear, key=getkey())
-    assert chip(jnp.ones(3)).shape == (2,)
+    assert eqx.filter_eval_shape(chip, jnp.ones(3)).shape == (2,)
     assert isinstance(chip, pnn.imperfections.ImperfectParameters)

@@ -124,13 +124,16 @@ def drive_rows(
     return response(lines, conductance, sources)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
 def response(
     lines: LineResistance,
     conductance: Float[Array, "rows columns"],  # S
     sources: Sources,
 ) -> Response:
     """A linear map of the sources, and a symmetric one: reciprocity."""
+    return _response(lines, conductance, sources)
+
+
+def _in_parts(lines: LineResistance, conductance: Array, sources: Sources) -> Response:
     batch, together = len(sources.rows), max(1, _AT_ONCE // conductance.size)
     if batch <= together:
         return _solve(lines, conductance, sources)
@@ -160,7 +163,8 @@ def _backward(lines, saved, bars):
     return bar, Sources(*back)
 
 
-response.defvjp(_forward, _backward)
+_response = jax.custom_vjp(_in_parts, nondiff_argnums=(0,))
+_response.defvjp(_forward, _backward)
 
 
 def _solve(lines, conductance, sources):
