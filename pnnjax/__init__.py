@@ -80,6 +80,7 @@ if TYPE_CHECKING:
         plots as plots,
         quantum as quantum,
         spins as spins,
+        sweeps as sweeps,
         waves as waves,
         zoo as zoo,
     )
@@ -98,6 +99,7 @@ _ROOMS = frozenset(
         "plots",
         "quantum",
         "spins",
+        "sweeps",
         "waves",
         "zoo",
     }

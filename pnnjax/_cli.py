@@ -8,6 +8,7 @@ import typer
 
 from . import zoo
 from ._checkpoint import CheckpointError
+from ._commands._terminal import console, duration, fail, table
 from ._diagnose import NonFiniteError
 from .devices import DeviceError
 from .devices._hosting import NotServableError, open_server
@@ -38,11 +39,11 @@ def list_experiments() -> None:
     """The experiments that there are."""
     kinds = [(name, zoo.find(name)) for name in zoo.names()]
     rows = [
-        (name, kind.summary, _published(kind), _duration(kind.duration))
+        (name, kind.summary, _published(kind), duration(kind.duration))
         for name, kind in kinds
     ]
     headers = ("name", "what", "published figure", "time on 2 cores")
-    _console().print(_table(headers, rows))
+    console().print(table(headers, rows))
 
 
 @app.command()
@@ -67,22 +68,22 @@ def train(
 ) -> None:
     """Run an experiment, and write its settings, metrics and pictures to a folder."""
     if resume and force:
-        raise _fail(2, "Give `--resume` or `--force`, not both.")
+        raise fail(2, "Give `--resume` or `--force`, not both.")
     try:
         _train(name, set_ or [], out, seed, resume, force)
     except (zoo.UnknownExperimentError, zoo.SettingError) as error:
-        raise _fail(2, str(error)) from error
+        raise fail(2, str(error)) from error
     except zoo.FolderError as error:
         ways = "--resume goes on with it, --force starts over, --out takes another"
-        raise _fail(2, f"{error} ({ways}.)") from error
+        raise fail(2, f"{error} ({ways}.)") from error
     except (NonFiniteError, DeviceError, CheckpointError, OSError) as error:
-        raise _fail(1, str(error)) from error
+        raise fail(1, str(error)) from error
     except KeyboardInterrupt as error:
         command = ["pnnjax", "train", name]
         command += ["--out", str(out)] if out is not None else []
         command += ["--seed", str(seed)] if seed is not None else []
         again = shlex.join([*command, "--resume"])
-        raise _fail(130, f"{error or 'Stopped.'}\nTo go on: {again}") from error
+        raise fail(130, f"{error or 'Stopped.'}\nTo go on: {again}") from error
 
 
 @app.command("serve-device")
@@ -138,15 +139,15 @@ def serve_device(
             plain_text=plain_text,
         )
     except (NotServableError, ValueError, ImportError) as error:
-        raise _fail(2, str(error)) from error
+        raise fail(2, str(error)) from error
     except OSError as error:
-        raise _fail(1, str(error)) from error
-    _console().print(f"{name} is served at {server.address}\n{where}", soft_wrap=True)
+        raise fail(1, str(error)) from error
+    console().print(f"{name} is served at {server.address}\n{where}", soft_wrap=True)
     try:
         server.wait()
     except KeyboardInterrupt as error:
         server.close()
-        raise _fail(130, f"Stopped after {server.made} runs.") from error
+        raise fail(130, f"Stopped after {server.made} runs.") from error
 
 
 def _train(
@@ -196,45 +197,19 @@ def _show(experiment: zoo.AbstractStudy, seed: int, folder: Path) -> None:
         (name, f"{v}", known[name].text) for name, v in values_of(experiment).items()
     ]
     rows += [("seed", f"{seed}", ""), ("folder", f"{folder}", "")]
-    console = _console()
-    console.print(f"{experiment.name}: {experiment.summary}", style="bold")
-    console.print(experiment.reference)
-    console.print(_table((), rows))
+    terminal = console()
+    terminal.print(f"{experiment.name}: {experiment.summary}", style="bold")
+    terminal.print(experiment.reference)
+    terminal.print(table((), rows))
 
 
 def _show_result(experiment: zoo.AbstractStudy, result: Any, folder: Path) -> None:
-    console = _console()
+    terminal = console()
     published = f"(published: {_published(type(experiment))})"
     figure = f"{experiment.figure} {result['value']:.4g}"
-    console.print(f"{figure} {published}, {_duration(result['seconds'])}", style="bold")
-    console.print(f"Written to {folder}", soft_wrap=True)
-
-
-def _table(headers: tuple[str, ...], rows: list[tuple[str, ...]]) -> Any:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*headers, box=None, show_header=bool(headers), padding=(0, 2, 0, 0))
-    for cells in rows:
-        table.add_row(*map(Text, cells))
-    table.columns[0].no_wrap = True
-    return table
+    terminal.print(f"{figure} {published}, {duration(result['seconds'])}", style="bold")
+    terminal.print(f"Written to {folder}", soft_wrap=True)
 
 
 def _published(kind: type[zoo.AbstractStudy]) -> str:
     return "none" if kind.published is None else f"{kind.figure} {kind.published:g}"
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-
-
-def _console(stderr: bool = False) -> Any:
-    from rich.console import Console
-
-    return Console(stderr=stderr, highlight=False, markup=False)
-
-
-def _fail(code: int, message: str) -> typer.Exit:
-    _console(stderr=True).print(message, soft_wrap=True)
-    return typer.Exit(code)

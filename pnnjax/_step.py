@@ -94,7 +94,7 @@ def advance(
     def step(order):
         def body(carry):
             state, losses, _ = carry
-            new, loss, finite = _one_step(task, state, order)
+            new, loss, finite = one_step(task, state, order)
             losses = losses.at[state.step - start].set(loss)
             return _select(finite, new, state), losses, finite
 
@@ -158,9 +158,10 @@ def project(tree: PyTree) -> PyTree:
     return fix(tree) if isinstance(tree, AbstractBoundedLayer) else inside(tree)
 
 
-def _one_step(
+def one_step(
     task: Task, state: State, order: Int[Array, " examples"]
 ) -> tuple[State, Inexact[Array, ""], Bool[Array, ""]]:
+    """The state after a step, finite or not; the loss before it; whether it is."""
     rows = task.rows(order, state.step)
     x, y = task.x[rows], task.y[rows]
     if isinstance(task.optimizer, AbstractSearch):

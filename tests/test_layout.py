@@ -51,6 +51,8 @@ FLOORS = {
     "devices/_calibration": 5,
     "plots": 6,
     "zoo": 7,
+    "sweeps": 8,
+    "_commands": 9,
     "_cli": 9,
     "__main__": 9,
     "__init__": 9,
@@ -67,6 +69,8 @@ HEAVY = (
     "typer",
     "pooch",
     "pandas",
+    "polars",
+    "ray",
 )
 
 

@@ -1,0 +1,1 @@
+"""The commands that need a file each; `_cli.py` puts them together."""
