@@ -1,5 +1,6 @@
 """Named, reproducible experiments: a paper or a task each, run by one command."""
 
+from . import specimens as specimens
 from ._experiment import (
     AbstractExperiment as AbstractExperiment,
     AbstractStudy as AbstractStudy,
