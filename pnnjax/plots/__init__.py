@@ -1,6 +1,8 @@
 """Pictures of physical networks and of how they train."""
 
 from ._accuracy_over_time import accuracy_over_time as accuracy_over_time
+from ._against_setting import against_setting as against_setting
+from ._alignment_map import alignment_map as alignment_map
 from ._beam import beam as beam
 from ._cavity_fields import cavity_fields as cavity_fields
 from ._circuit import circuit as circuit
@@ -8,6 +10,7 @@ from ._cochleagram import cochleagram as cochleagram
 from ._conductance_drift import conductance_drift as conductance_drift
 from ._conductance_histogram import conductance_histogram as conductance_histogram
 from ._confusion_matrix import confusion_matrix as confusion_matrix
+from ._cost_and_quality import cost_and_quality as cost_and_quality
 from ._cross_section import cross_section as cross_section
 from ._crossbar_map import crossbar_map as crossbar_map
 from ._decision_regions import decision_regions as decision_regions
@@ -34,6 +37,7 @@ from ._pulse_response import pulse_response as pulse_response
 from ._recall import capacity as capacity, recall as recall
 from ._reflection_spectrum import reflection_spectrum as reflection_spectrum
 from ._robustness import robustness as robustness
+from ._robustness_panels import robustness_panels as robustness_panels
 from ._runs_to_accuracy import runs_to_accuracy as runs_to_accuracy
 from ._scattering_map import scattering_map as scattering_map
 from ._series import (
@@ -45,6 +49,7 @@ from ._speckle import speckle as speckle
 from ._spectra import spectra as spectra
 from ._spin_raster import spin_raster as spin_raster
 from ._stack import stack as stack
+from ._strips import strips as strips
 from ._switching import switching as switching
 from ._synchronization_map import synchronization_map as synchronization_map
 from ._twin_error import twin_drift as twin_drift, twin_error as twin_error

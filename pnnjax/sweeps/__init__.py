@@ -4,7 +4,20 @@ from ._code_version import code_version as code_version
 from ._drive import drive as drive
 from ._durable import FullDiskError as FullDiskError
 from ._engine import AbstractEngine as AbstractEngine, Done as Done
+from ._grid import Grid as Grid, GridError as GridError, Sweep as Sweep
 from ._local_processes import LocalProcesses as LocalProcesses
+from ._page import (
+    Column as Column,
+    Picture as Picture,
+    Table as Table,
+    Terms as Terms,
+    Text as Text,
+    Tiles as Tiles,
+    write_page as write_page,
+)
 from ._point import Job as Job, Point as Point, Row as Row
+from ._read_sweep import SweepFile as SweepFile, read_sweep as read_sweep
 from ._rule import RuleError as RuleError, rule_of as rule_of
+from ._run import TooManyPointsError as TooManyPointsError, run as run
 from ._store import Store as Store
+from ._table import summary as summary, table as table
