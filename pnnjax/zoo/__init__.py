@@ -22,6 +22,7 @@ from ._settings import (
 
 register("associative-memory", "pnnjax.zoo._associative_memory:AssociativeMemoryStudy")
 register("dfa-on-pcm", "pnnjax.zoo._dfa_on_pcm:DFAOnPCM")
+register("digits-ep", "pnnjax.zoo._digits_ep:DigitsEP")
 register("digits-kuramoto", "pnnjax.zoo._digits_kuramoto:DigitsKuramoto")
 register("digits-mesh", "pnnjax.zoo._digits_mesh:DigitsMesh")
 register("digits-rc", "pnnjax.zoo._digits_rc:DigitsRC")
