@@ -8,6 +8,7 @@ import typer
 
 from . import zoo
 from ._checkpoint import CheckpointError
+from ._commands._sweep import sweep
 from ._commands._terminal import console, duration, fail, table
 from ._diagnose import NonFiniteError
 from .devices import DeviceError
@@ -44,6 +45,9 @@ def list_experiments() -> None:
     ]
     headers = ("name", "what", "published figure", "time on 2 cores")
     console().print(table(headers, rows))
+
+
+app.command()(sweep)
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-import importlib.util
+import importlib
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -55,10 +55,5 @@ def compute_like(wanted: Mapping[str, Any]) -> None:
 
 
 def _source(module: str) -> bytes:
-    try:
-        found = importlib.util.find_spec(module)
-    except (ModuleNotFoundError, ValueError):
-        return b""
-    if found is None or found.origin is None or not Path(found.origin).is_file():
-        return b""
-    return Path(found.origin).read_bytes()
+    file = getattr(importlib.import_module(module), "__file__", None)
+    return Path(file).read_bytes() if file is not None else b""

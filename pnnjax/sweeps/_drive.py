@@ -1,6 +1,6 @@
 """From jobs to a table: what every sweep does, whatever its jobs are."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +26,14 @@ def drive(
     title: str,
     progress: bool,
     lost: Lost | None = None,
+    before: int = 0,
 ) -> "DataFrame":
     """Run those of `jobs` that `store` has not, and keep each as it ends.
 
     **Arguments:** `jobs`: by names that say all that decides their rows. `title`: for
     the progress on standard error. `lost`: makes the rows of a job that was lost with
     each worker that tried it; by default one row, with nothing but its error.
+    `before`: how many points besides those of `jobs` are there already, for `progress`.
     **Returns:** all rows of the store.
     **Raises:** `FolderError` if another process is writing there; `FullDiskError`.
     Whatever stops it, what has ended is kept, and the same call goes on from there.
@@ -42,7 +44,7 @@ def drive(
         _say_damaged(damaged, progress)
         if waiting:
             store.expect(waiting)
-            _run(store, engine, work, jobs, waiting, title, progress, lost)
+            _run(store, engine, work, jobs, waiting, title, progress, lost, before)
     return store.table()
 
 
@@ -55,16 +57,17 @@ def _run(
     title: str,
     progress: bool,
     lost: Lost | None,
+    before: int,
 ) -> None:
     sizes = {name: _size(job) for name, job in jobs.items()}
-    points = sum(sizes.values())
+    points = before + sum(sizes.values())
     done = points - sum(sizes[name] for name in waiting)
     failed = 0
     left = set(waiting)
     try:
         with (
             sweep_report(title, points, done, progress) as report,
-            closing(engine.run(work, waiting)) as ended,
+            closing(_ended(engine, work, waiting)) as ended,
         ):
             for one in ended:
                 rows = _rows(one, waiting[one.name], lost)
@@ -80,6 +83,13 @@ def _run(
         ) from None
     except FullDiskError as error:
         raise FullDiskError(error.errno, _room(store, error, len(left))) from error
+
+
+def _ended(
+    engine: AbstractEngine, work: Work, jobs: Mapping[str, Any]
+) -> Generator[Done, None, None]:
+    # Closing it closes what the engine returned, and so ends its workers.
+    yield from engine.run(work, jobs)
 
 
 def _rows(done: Done, job: Any, lost: Lost | None) -> list[Row]:

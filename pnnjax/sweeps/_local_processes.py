@@ -79,7 +79,7 @@ def _elsewhere(work: Work, jobs: Mapping[str, Any], count: int) -> Iterator[Done
 
     idle = [pool() for _ in range(count)]
     busy: dict[Future, tuple[ProcessPoolExecutor, str]] = {}
-    waiting, tries = list(reversed(jobs)), dict.fromkeys(jobs, 0)
+    waiting, tries = [*jobs][::-1], dict.fromkeys(jobs, 0)
     try:
         while waiting or busy:
             while waiting and idle:

@@ -27,6 +27,8 @@ HEADER = "sweep.json"
 STATUS = "status.sqlite"
 LOCK = "lock"
 ROWS = "rows"
+SUMMARY = "summary.csv"
+"""Of the whole, written by who has run it to its end."""
 
 COLUMNS = (
     "name TEXT PRIMARY KEY, state TEXT, points INTEGER, failed INTEGER, "
@@ -56,6 +58,11 @@ class Store:
         """What it holds, as its maker gave it."""
         return self.header["description"]
 
+    @property
+    def code(self) -> str:
+        """The `code_version()` that made it."""
+        return self.header["code"]
+
     @classmethod
     def create(cls, folder: Path, kind: str, description: Mapping[str, Any]) -> "Store":
         """In a new folder, or an empty one. `description`: JSON values.
@@ -80,11 +87,13 @@ class Store:
         path = folder / HEADER
         try:
             header = json.loads(path.read_text())
-            header["kind"], header["description"], header["code"], header["numerics"]
+            missing = {"kind", "description", "code", "numerics"} - {*header}
+            if missing:
+                raise ValueError(f"no {', '.join(sorted(missing))}")
         except (FileNotFoundError, NotADirectoryError) as error:
             raise FolderError(f"`{folder}` holds no results: no `{HEADER}`.") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise FolderError(f"`{path}` is damaged: {error!r}.") from error
+        except (ValueError, TypeError) as error:
+            raise FolderError(f"`{path}` is damaged: {error}.") from error
         return cls(folder, header)
 
     @classmethod
@@ -115,6 +124,8 @@ class Store:
         more = None if grown is None else grown(there.description)
         if more is None:
             raise FolderError(f"`{folder}` holds another {kind}.")
+        if more == there.description:
+            return there
         there = cls(folder, {**there.header, "description": _plain(more)})
         with there._locked():
             there._write_header()
@@ -172,18 +183,23 @@ class Store:
 
         **Raises:** `FolderError` that names a damaged file.
         """
-        import polars
-
-        digests = self._digests()
-        frames = []
+        finished = self.finished()
         for name, path in self._files():
-            if not _is_whole(path, digests.get(name)):
+            if name not in finished:
                 raise FolderError(
                     f"`{path}` is damaged. Run the same again: it is made anew."
                 )
-            frames.append(polars.read_parquet(path))
-        if not frames:
+        return self.whole()
+
+    def whole(self) -> "DataFrame":
+        """The rows of every file that is not damaged."""
+        import polars
+
+        finished = self.finished()
+        paths = [path for name, path in self._files() if name in finished]
+        if not paths:
             return polars.DataFrame()
+        frames = [polars.read_parquet(path) for path in paths]
         return polars.concat(frames, how="diagonal_relaxed")
 
     def status(self) -> "DataFrame":
@@ -288,6 +304,24 @@ class Store:
     def _write_header(self) -> None:
         text = json.dumps(self.header, indent=2) + "\n"
         write_whole(self.folder / HEADER, text.encode())
+
+
+def discard(folder: Path) -> None:
+    """Delete the results that the folder holds, and nothing else.
+
+    **Raises:** `FolderError` if another process is writing there.
+    """
+    if not (folder / HEADER).exists():
+        return
+    with Store(folder, {}).writing():
+        for suffix in ("parquet", "damaged"):
+            for path in (folder / ROWS).glob(f"*.{suffix}"):
+                path.unlink()
+        for name in (STATUS, SUMMARY, HEADER):
+            (folder / name).unlink(missing_ok=True)
+    (folder / LOCK).unlink(missing_ok=True)
+    if not any((folder / ROWS).iterdir()):
+        (folder / ROWS).rmdir()
 
 
 def _header(kind: str, description: Mapping[str, Any]) -> dict[str, Any]:
