@@ -1,145 +1,178 @@
-"""How long until the best known cut of a G-set graph: us beside our peers.
+"""Cuts of a G-set graph: us beside dwave-samplers and simulated-bifurcation.
 
-    pip install torch dwave-samplers simulated-bifurcation
-    PNNJAX_DATA=folder python benchmarks/peers_ising.py --graph G1
+    pip install dwave-samplers==1.8.0 simulated-bifurcation==2.0.0 torch==2.13.0
+    python benchmarks/peers/ising.py --graph G1
 
-Every solver is run again and again, each time from new random numbers, until it has
-found the target or its time is up. The solvers take turns, a seed at a time. Wall and
-processor time are medians over the seeds, those that fail counting as infinite;
-compilation is not counted. Peers that are not installed are left out.
+The same work first: so many runs of so many sweeps or steps, with the cuts that they
+find on average and at best. Each solver has its own schedule of temperatures or pump.
+Then until the best known cut is found, each solver again and again from new random
+numbers, a seed a round; one that has not found it after `--limit` seconds took forever.
+There the solvers run in the sizes that suit each, and its time varies as luck does.
+`PNNJAX_DATA` names a folder with the graph, else it is downloaded.
 """
 
-import argparse
-import importlib.metadata
-import importlib.util
-import math
-import os
-import statistics
+import itertools
 import time
 from collections.abc import Callable
 
-import equinox as eqx
 import jax
 import numpy as np
+from side_by_side import (
+    Here,
+    Row,
+    Unsolved,
+    begin,
+    contest,
+    finish,
+    installed,
+    versions,
+)
 
 from pnnjax import data, spins
 
+Cuts = Callable[[int], np.ndarray]
+"""The cuts of all runs, by seed."""
 
-def ours(
-    graph: data.Graph, solver: spins.AbstractIsingSolver
-) -> Callable[[int], float]:
-    """The best cut of 64 runs, by seed."""
+DWAVE = "pip install dwave-samplers==1.8.0"
+BIFURCATION = "pip install simulated-bifurcation==2.0.0 torch==2.13.0"
+
+
+def ours(graph: data.Graph, solver: spins.AbstractIsingSolver, runs: int) -> Cuts:
     problem = spins.maxcut_problem(graph)
 
-    @eqx.filter_jit
-    def best(problem, key):
-        found = solver(problem, key=key, replicas=64)
-        return spins.cut_value(graph, found).max()
+    @jax.jit
+    def cuts(key):
+        return spins.cut_value(graph, solver(problem, key=key, replicas=runs))
 
-    return lambda seed: float(best(problem, jax.random.key(seed)))
+    return lambda seed: np.asarray(cuts(jax.random.key(seed)))
 
 
-def dwave(graph: data.Graph, reads: int, sweeps: int) -> Callable[[int], float]:
+def dwave(graph: data.Graph, runs: int, sweeps: int) -> Cuts:
     """`SimulatedAnnealingSampler` of dwave-samplers (C++), with its own schedule."""
+    import dimod
     from dwave.samplers import SimulatedAnnealingSampler
 
-    couplings = {
-        (int(i), int(j)): float(w)
-        for (i, j), w in zip(graph.edges, graph.weights, strict=True)
-    }
+    weights = zip(graph.edges.tolist(), graph.weights.tolist(), strict=True)
+    model = dimod.BinaryQuadraticModel.from_ising(
+        {}, {(i, j): w for (i, j), w in weights}
+    )
     sampler, total = SimulatedAnnealingSampler(), float(graph.weights.sum())
 
-    def best(seed: int) -> float:
-        answer = sampler.sample_ising(
-            {}, couplings, num_reads=reads, num_sweeps=sweeps, seed=seed
-        )
-        return (total - float(answer.first.energy)) / 2
+    def cuts(seed: int) -> np.ndarray:
+        answer = sampler.sample(model, num_reads=runs, num_sweeps=sweeps, seed=seed)
+        return (total - answer.record.energy) / 2
 
-    return best
+    return cuts
 
 
-def bifurcation(graph: data.Graph, mode: str, steps: int) -> Callable[[int], float]:
-    """`minimize` of simulated-bifurcation (PyTorch), 128 agents."""
+def bifurcation(graph: data.Graph, mode: str, agents: int, steps: int) -> Cuts:
+    """`minimize` of simulated-bifurcation (PyTorch), without its early stop."""
     import simulated_bifurcation
     import torch
 
+    torch.set_num_threads(1)
     matrix = np.zeros((graph.n, graph.n), np.float32)
     matrix[tuple(graph.edges.T)] = graph.weights
-    form = torch.tensor((matrix + matrix.T) / 2)
-    total = float(graph.weights.sum())
+    form, total = torch.tensor((matrix + matrix.T) / 2), float(graph.weights.sum())
 
-    def best(seed: int) -> float:
+    def cuts(seed: int) -> np.ndarray:
         torch.manual_seed(seed)
-        _, value = simulated_bifurcation.minimize(
-            form, domain="spin", agents=128, max_steps=steps, mode=mode, verbose=False
+        _, values = simulated_bifurcation.minimize(
+            form,
+            domain="spin",
+            agents=agents,
+            max_steps=steps,
+            mode=mode,
+            best_only=False,
+            early_stopping=False,
+            verbose=False,
         )
-        return (total - float(value)) / 2
+        return (total - values.numpy()) / 2
 
-    return best
-
-
-def until(
-    best: Callable[[int], float], target: float, seed: int, limit: float
-) -> tuple[float, float, float]:
-    """Wall and processor time until the target is found, and the best cut by then."""
-    wall, cpu, cut, attempt = time.perf_counter(), time.process_time(), -math.inf, 0
-    while cut < target:
-        if time.perf_counter() - wall > limit:
-            return math.inf, math.inf, cut
-        cut = max(cut, best(1000 * seed + attempt))
-        attempt += 1
-    return time.perf_counter() - wall, time.process_time() - cpu, cut
+    return cuts
 
 
-def solvers(graph: data.Graph) -> dict[str, Callable[[int], float]]:
-    """Those that are installed, by name."""
-    cases = {
-        "pnnjax, annealing, 64 x 300": ours(graph, spins.SimulatedAnnealing(300)),
-        "pnnjax, annealing, 64 x 1000": ours(graph, spins.SimulatedAnnealing(1000)),
-        "pnnjax, discrete bifurcation, 64 x 4000": ours(
-            graph, spins.SimulatedBifurcation(4000)
-        ),
-    }
-    if importlib.util.find_spec("dwave"):
-        cases["dwave-samplers, annealing, 20 x 300"] = dwave(graph, 20, 300)
-        cases["dwave-samplers, annealing, 20 x 1000"] = dwave(graph, 20, 1000)
-    if importlib.util.find_spec("simulated_bifurcation"):
-        cases["simulated-bifurcation, ballistic"] = bifurcation(
-            graph, "ballistic", 1000
+def same_work(what: str, solvers: dict[str, Cuts], rounds: int) -> list[Row]:
+    """Times, with the quality of what they bought."""
+    found = {name: [] for name in solvers}
+
+    def case(name, cuts):
+        seeds = itertools.count(1)
+        return Here(lambda: found[name].append(cuts(next(seeds))))
+
+    cases = {name: case(name, cuts) for name, cuts in solvers.items()}
+    rows = contest(what, cases, rounds, calls=1)
+    means = {name: np.mean(own) for name, own in found.items()}
+    bests = {name: np.max(own) for name, own in found.items()}
+    return [
+        row._replace(
+            note=f"mean cuts {means['pnnjax']:.0f} and {means[row.peer]:.0f}, "
+            f"best {bests['pnnjax']:.0f} and {bests[row.peer]:.0f}"
         )
-        cases["simulated-bifurcation, discrete"] = bifurcation(graph, "discrete", 4000)
-    return cases
+        for row in rows
+    ]
+
+
+def until_found(
+    solvers: dict[str, Cuts], target: float, limit: float
+) -> dict[str, Here]:
+    """Each call has a seed of its own."""
+
+    def case(cuts):
+        seeds = itertools.count(1)
+
+        def run():
+            seed, begun = 1000 * next(seeds), time.perf_counter()
+            for attempt in itertools.count():
+                if cuts(seed + attempt).max() >= target:
+                    return
+                if time.perf_counter() - begun > limit:
+                    raise Unsolved
+
+        return Here(run)
+
+    return {name: case(cuts) for name, cuts in solvers.items()}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--graph", default="G1")
-    parser.add_argument("--target", type=float, help="a cut; the best known without it")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--limit", type=float, default=60.0, help="s for each attempt")
-    options = parser.parse_args()
-    graph = data.gset(options.graph)
+    def add(parser):
+        parser.add_argument("--graph", default="G1")
+        parser.add_argument("--target", type=float, help="a cut, else the best known")
+        parser.add_argument("--limit", type=float, default=20.0, help="s for a search")
+
+    options = begin(__doc__, add)
+    graph, rounds = data.gset(options.graph), options.rounds
     target = options.target or graph.best_known
-    for name in ("pnnjax", "jax", "dwave-samplers", "simulated-bifurcation", "torch"):
-        try:
-            print(f"{name} {importlib.metadata.version(name)}", end="  ")
-        except importlib.metadata.PackageNotFoundError:
-            print(f"({name} is not installed)", end="  ")
-    load = os.getloadavg()[0]
-    print(f"\n{graph.name}, cut {target:g}; the machine's load is {load:.1f}")
-    cases = solvers(graph)
-    for best in cases.values():
-        best(0)  # Compiles
-    results = {name: [] for name in cases}
-    for seed in range(1, options.seeds + 1):
-        for name, best in cases.items():
-            results[name].append(until(best, target, seed, options.limit))
-    print(f"{'solver':42} {'wall':>8} {'CPU':>8}   found   best")
-    for name, values in results.items():
-        wall, cpu = (statistics.median(v[i] for v in values) for i in (0, 1))
-        found = sum(math.isfinite(v[0]) for v in values)
-        best = max(v[2] for v in values)
-        print(f"{name:42} {wall:7.2f}s {cpu:7.2f}s   {found}/{len(values)}   {best:g}")
+    has = installed("dwave", DWAVE), installed("simulated_bifurcation", BIFURCATION)
+    runs = 16 if options.quick else 64
+    steps = 200 if options.quick else 1000
+    anneal = {"pnnjax": ours(graph, spins.SimulatedAnnealing(300), runs)}
+    if has[0]:
+        anneal["dwave-samplers"] = dwave(graph, runs, 300)
+    what = f"{graph.name}, {runs} annealing runs of 300 sweeps"
+    rows = same_work(what, anneal, rounds)
+    for mode in "ballistic", "discrete":
+        solver = spins.SimulatedBifurcation(steps, discrete=mode == "discrete")
+        pair = {"pnnjax": ours(graph, solver, 128)}
+        if has[1]:
+            pair["simulated-bifurcation"] = bifurcation(graph, mode, 128, steps)
+        what = f"{graph.name}, {mode} bifurcation, 128 runs of {steps} steps"
+        rows += same_work(what, pair, rounds)
+    if not options.quick:
+        solvers = {"pnnjax, annealing": anneal["pnnjax"]}
+        if has[0]:
+            solvers["dwave-samplers, 20 x 300"] = dwave(graph, 20, 300)
+            solvers["dwave-samplers, 20 x 1000"] = dwave(graph, 20, 1000)
+        if has[1]:
+            peer = bifurcation(graph, "ballistic", 128, 1000)
+            solvers["simulated-bifurcation, ballistic"] = peer
+        cases = until_found(solvers, target, options.limit)
+        found = contest(
+            f"{graph.name}, until a cut of {target:g}", cases, rounds, calls=1
+        )
+        rows += [row._replace(memory=(None, None)) for row in found]
+    names = "pnnjax", "jax", "dwave-samplers", "simulated-bifurcation", "torch"
+    finish(rows, options, versions(*names))
 
 
 if __name__ == "__main__":
