@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..zoo import FolderError
+from .. import zoo
 from ._code_version import code_version
 from ._drive import drive
 from ._engine import AbstractEngine
 from ._grid import Sweep
 from ._local_processes import LocalProcesses
-from ._perform import performing, row_of
+from ._perform import performing
 from ._planning import Plan, plan
 from ._point import Job, Point, Row
 from ._store import Store
@@ -103,13 +103,13 @@ def _grown(there: Mapping[str, Any], sweep: Sweep) -> Mapping[str, Any]:
     modules = _modules(sweep)
     for name, version in there["modules"].items():
         if modules.get(name, version) != version:
-            raise FolderError(f"The module of `{name}` has changed since.")
+            raise zoo.FolderError(f"The module of `{name}` has changed since.")
     # The last sweep there has the points of all before it.
     old = {p.key(""): p for p in Sweep.of(there["sweeps"][-1]).points()}
     new = {p.key(""): p for p in sweep.points()}
     lacking = [point for key, point in old.items() if key not in new]
     if lacking:
-        raise FolderError(
+        raise zoo.FolderError(
             f"The folder holds a sweep with {len(lacking)} points that this one has "
             f"not, such as {_in_words(lacking[0])}."
         )
@@ -149,7 +149,17 @@ def _name(job: Job, points: Iterable[Point], code: str) -> str:
 
 
 def _lost(point: Point, code: str, why: str) -> Row:
-    return row_of(point, code, None, 0.0, {"seconds": None, "error": why})
+    return {
+        "key": point.key(code),
+        "experiment": point.experiment,
+        "estimator": point.estimator,
+        "seed": point.seed,
+        **{f"set.{name}": value for name, value in point.settings.items()},
+        "value": None,
+        "figure": zoo.find(point.experiment).figure,
+        "seconds": None,
+        "error": why,
+    }
 
 
 def _in_words(point: Point) -> str:
