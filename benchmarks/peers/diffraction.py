@@ -1,25 +1,20 @@
-"""Five 200 x 200 phase masks, 32 images, loss and gradient: us beside our peers.
+"""Five 200 x 200 phase masks, 32 images, loss and gradient: us beside torchoptics.
 
-    pip install torch==2.13.0 torchoptics
-    taskset -c 0 python benchmarks/peers_diffraction.py
+    pip install torchoptics==1.0.2 torch==2.13.0
+    python benchmarks/peers/diffraction.py
 
-All cases run in turn, in one process, on one thread. The plain padded FFT is what
-chromatix does (zero-pad by half the width on each side, `fft2`, times a transfer
-function, `ifft2`, crop, whole batch at once), written out here with our own transfer
-function, because the chromatix on PyPI is an empty 0.0.1; its mapped variant takes the
-images one by one, as a careful user may. torchoptics runs its two methods in float32;
-without it, only the JAX cases run.
+The plain padded FFT is what chromatix does (zero-pad by half the width on each side,
+`fft2`, times a transfer function, `ifft2`, crop, whole batch at once), written out here
+with our own transfer function, because the chromatix on PyPI is an empty 0.0.1; its
+mapped variant takes the images one by one, as a careful user may. Both must find our
+gradient. torchoptics runs its two methods in float32.
 """
-
-import argparse
-import importlib.util
-import statistics
-import time
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from side_by_side import Here, begin, contest, finish, installed, versions
 
 from pnnjax.optics import (
     DiffractiveLayer,
@@ -111,52 +106,53 @@ def torchoptics_cases(phases, field):
         return torch.autograd.grad(loss, masks)
 
     return {
-        "torchoptics, direct integration": lambda: run("DIM"),
-        "torchoptics, angular spectrum": lambda: run("ASM"),
+        "torchoptics, direct integration": Here(lambda: run("DIM")),
+        "torchoptics, angular spectrum": Here(lambda: run("ASM")),
     }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=7)
-    repeats = parser.parse_args().repeats
-    keys = jax.random.split(jax.random.key(0))
-    phases = jax.random.uniform(keys[0], (LAYERS, N, N), jnp.float32, 0, 2 * np.pi)
-    amplitude = jax.random.uniform(keys[1], (BATCH, N, N), jnp.float32)
-    field = jax.lax.complex(amplitude, jnp.zeros_like(amplitude))
+def jax_cases(phases, field) -> dict[str, Here]:
     transfer = our_transfer_function()
-    cases, gradients = {}, {}
+    cases = {}
     for name, function, before in (
-        ("pnnjax, batch", batched, ()),
-        ("pnnjax, jax.vmap", vmapped, ()),
+        ("pnnjax", batched, ()),
+        ("pnnjax under `jax.vmap`", vmapped, ()),
         ("plain padded FFT", plain, (transfer,)),
         ("plain padded FFT, image by image", mapped, (transfer,)),
     ):
-        gradient = jax.grad(function, argnums=len(before))
-        start = time.perf_counter()
-        compiled = jax.jit(gradient).lower(*before, phases, field).compile()
-        scratch = compiled.memory_analysis().temp_size_in_bytes / 2**20
-        seconds = time.perf_counter() - start
-        print(f"{name:34} compiled in {seconds:.2f} s, scratch {scratch:.0f} MiB")
+        gradient = jax.jit(jax.grad(function, argnums=len(before)))
         arguments = (*before, phases, field)
-        cases[name] = lambda f=compiled, a=arguments: jax.block_until_ready(f(*a))
-        gradients[name] = np.asarray(cases[name]())
+        cases[name] = Here(lambda f=gradient, a=arguments: jax.block_until_ready(f(*a)))
+    return cases
+
+
+def differences(cases: dict[str, Here]) -> dict[str, str]:
+    """How far each gradient is from ours."""
+    gradients = {name: np.asarray(case.run()) for name, case in cases.items()}
+    ours, notes = gradients["pnnjax"], {}
     for name, gradient in gradients.items():
-        error = np.linalg.norm(gradient - gradients["pnnjax, batch"])
-        print(f"{name:34} differs by {error / np.linalg.norm(gradient):.1e}")
-    if importlib.util.find_spec("torchoptics"):
+        error = np.linalg.norm(gradient - ours) / np.linalg.norm(ours)
+        assert error < 1e-3, f"{name} finds another gradient: {error:.1e}"
+        notes[name] = f"gradients differ by {error:.0e}"
+    return notes
+
+
+def main():
+    options = begin(__doc__)
+    batch = 4 if options.quick else BATCH
+    keys = jax.random.split(jax.random.key(0))
+    phases = jax.random.uniform(keys[0], (LAYERS, N, N), jnp.float32, 0, 2 * np.pi)
+    amplitude = jax.random.uniform(keys[1], (batch, N, N), jnp.float32)
+    field = jax.lax.complex(amplitude, jnp.zeros_like(amplitude))
+    alike = jax_cases(phases, field)
+    cases = dict(alike)
+    if installed("torchoptics", "pip install torchoptics==1.0.2 torch==2.13.0"):
         cases |= torchoptics_cases(phases, field)
-    times = {name: [] for name in cases}
-    for _ in range(repeats):
-        for name, run in cases.items():
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
-    medians = {name: statistics.median(values[1:]) for name, values in times.items()}
-    print("\nforward and gradient of five masks, 32 images, one thread")
-    for name, seconds in medians.items():
-        ratio = seconds / medians["pnnjax, batch"]
-        print(f"{name:34} {1e3 * seconds:8.0f} ms   {ratio:5.2f} x ours")
+    what = f"{LAYERS} masks of {N} x {N}, {batch} images, forward and gradient"
+    rows = contest(what, cases, min(options.rounds, 9))
+    notes = differences(alike)
+    rows = [row._replace(note=notes.get(row.peer, "")) for row in rows]
+    finish(rows, options, versions("pnnjax", "jax", "torchoptics", "torch"))
 
 
 if __name__ == "__main__":

@@ -1,31 +1,25 @@
 """NARMA10 by a reservoir of 500 units, alone and 16 at once: us beside reservoirpy.
 
     pip install reservoirpy==0.4.2
-    taskset -c 0 python benchmarks/peers_reservoir.py
+    python benchmarks/peers/reservoir.py
 
 Both fit on the same 2000 steps (the states of all of them, then ridge regression but
-for the first 100) and are tested on the 1000 steps that follow. They take turns, in one
-process, on one core. reservoirpy runs with our settings, the number of couplings
-included, and once more with its own connectivity and settings guessed once; without it,
-only we run. Drawing the weights is not counted, for either.
+for the first 100), which is what is timed, and are tested on the 1000 steps that
+follow: the errors beside the times are root mean squares in standard deviations of the
+target. reservoirpy runs with our settings, the number of couplings included, and once
+more with its own connectivity and settings guessed once. Drawing the weights is not
+counted, for either. Every call has a series of its own, the same for all.
 """
 
-import argparse
-import importlib.util
-import os
-import statistics
-import time
+import itertools
 
-# One core is what is compared, so no library may start threads of its own.
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from side_by_side import Here, Row, begin, contest, finish, installed, versions
 
-import equinox as eqx  # noqa: E402
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import numpy as np  # noqa: E402
-
-import pnnjax as pnn  # noqa: E402
+import pnnjax as pnn
 
 UNITS, TRAIN, TEST, WASHOUT, MANY = 500, 2000, 1000, 100, 16
 
@@ -112,37 +106,42 @@ PEERS = {
 }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=9)
-    repeats = parser.parse_args().repeats
-    peers = PEERS if importlib.util.find_spec("reservoirpy") else {}
-    for count in (1, MANY):
-        cases = {"pnnjax": Ours(count)}
-        cases |= {name: Theirs(count, *how) for name, how in peers.items()}
-        compare(cases, count, repeats)
-
-
-def compare(cases, count, repeats):
-    times, errors = ({name: [] for name in cases} for _ in range(2))
-    for repeat in range(repeats + 1):
-        inputs, targets = series(repeat)
-        for name, case in cases.items():
-            begun = time.perf_counter()
-            case.fit(inputs[:TRAIN], targets[:TRAIN])
-            times[name].append(time.perf_counter() - begun)
-            errors[name] += case.errors(inputs[TRAIN:], targets[TRAIN:])
-    first = times["pnnjax"][0]
-    # The first run compiles, or allocates; it is in no median.
-    medians = {name: statistics.median(own[1:]) for name, own in times.items()}
-    print(f"\n{count} x {UNITS} units, {TRAIN} steps; ours compiled in {first:.1f} s")
-    for name, seconds in medians.items():
-        spread = f"{1e3 * min(times[name][1:]):.0f}-{1e3 * max(times[name][1:]):.0f}"
-        print(
-            f"{name:26} fit {1e3 * seconds:7.0f} ms ({spread})"
-            f"  {seconds / medians['pnnjax']:5.2f} x ours"
-            f"  NRMSE {np.mean(errors[name]):.3f}"
+def compare(count: int, rounds: int) -> list[Row]:
+    networks = {"pnnjax": Ours(count)}
+    if installed("reservoirpy", "pip install reservoirpy==0.4.2"):
+        networks |= {name: Theirs(count, *how) for name, how in PEERS.items()}
+    cases = {name: turns(network) for name, network in networks.items()}
+    what = f"NARMA10, {count} x {UNITS} units, fit of {TRAIN} steps"
+    rows = contest(what, cases, rounds, calls=1)
+    inputs, targets = series(1000)
+    errors = {}
+    for name, network in networks.items():
+        network.fit(inputs[:TRAIN], targets[:TRAIN])
+        errors[name] = np.mean(network.errors(inputs[TRAIN:], targets[TRAIN:]))
+    return [
+        row._replace(
+            note=f"errors {errors['pnnjax']:.3f} and {errors[row.peer]:.3f} of a series"
         )
+        for row in rows
+    ]
+
+
+def turns(network: Ours | Theirs) -> Here:
+    every = [series(seed) for seed in range(8)]
+    data = itertools.cycle(every)
+
+    def run():
+        inputs, targets = next(data)
+        network.fit(inputs[:TRAIN], targets[:TRAIN])
+
+    return Here(run)
+
+
+def main():
+    options = begin(__doc__)
+    counts = (1,) if options.quick else (1, MANY)
+    rows = [row for count in counts for row in compare(count, options.rounds)]
+    finish(rows, options, versions("pnnjax", "jax", "reservoirpy", "numpy"))
 
 
 if __name__ == "__main__":

@@ -1,44 +1,80 @@
 """Waves on 150 x 100 cells, batch 6, 200 steps, float32: us beside wavetorch.
 
-    pip install torch wavetorch
-    taskset -c 0 python benchmarks/peers_wave.py
+    pip install torch==2.13.0 && pip install --no-deps wavetorch==0.2.1
+    python benchmarks/peers/waves.py
 
-Both run in turn, in one process, on one thread: forwards, and with the gradient of a
-loss on the energy at three probes. wavetorch 0.2.1 needs an older scikit-image, and
-libraries that it draws and loads sound with: where they are missing, empty modules
-stand in for them, and a disk of scikit-image for its `circle`.
+Forwards, and with the gradient of a loss on the energy at three probes; the time is
+that of one step. wavetorch 0.2.1 needs an older scikit-image, and libraries that it
+draws and loads sound with: where they are missing, empty modules stand in for them, and
+a disk of scikit-image for its `circle`. The plain PyTorch is the same leapfrog on
+slices, with autograd through its steps: what a user writes who has neither.
 """
 
-import statistics
+import importlib.util
 import sys
-import time
 import types
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
-from bench_wave import BATCH, SHAPE, STEPS, forward, gradient, plate
+from side_by_side import Here, begin, contest, finish, installed, versions
 
-ROUNDS = 7
+from pnnjax import is_trainable
+from pnnjax.waves import WaveEquation2D
 
-
-def ours():
-    layer = plate()
-    x = 0.1 * jax.random.normal(jax.random.key(0), (BATCH, STEPS))
-    arrays, static = eqx.partition(layer, eqx.is_array)
-    runs = {}
-    for function in (forward, gradient):
-        run = jax.jit(lambda a, x, f=function: f(eqx.combine(a, static), x))
-        runs[f"pnnjax {function.__name__}"] = lambda run=run: jax.block_until_ready(
-            run(arrays, x)
-        )
-    return runs
+SHAPE, BATCH, PITCH, STEP = (100, 150), 6, 1.43, 1.0
+SOURCE, PROBES = (50, 40), ((30, 90), (50, 90), (70, 90))
+INSTALL = "pip install torch==2.13.0 && pip install --no-deps wavetorch==0.2.1"
+CASES = "forward", "forward and gradient"
 
 
-def wavetorch_runs():
+def ours(signal: np.ndarray) -> dict[str, Here]:
+    layer = WaveEquation2D(
+        SHAPE,
+        pitch=PITCH,
+        step=STEP,
+        speeds=(1.0, 0.5),
+        sources=(SOURCE,),
+        probes=PROBES,
+    )
+    x = jnp.asarray(signal)
+    trained, fixed = eqx.partition(layer, is_trainable(layer))
+    arrays, static = eqx.partition(fixed, eqx.is_array)
+
+    def energy(trained, arrays):
+        return eqx.combine(trained, arrays, static)(x)
+
+    def loss(trained, arrays):
+        seen = energy(trained, arrays)
+        return -jnp.mean(jnp.log(seen[:, 0] / jnp.sum(seen, axis=-1)))
+
+    functions = jax.jit(energy), jax.jit(jax.value_and_grad(loss))
+    return {
+        name: Here(lambda f=function: jax.block_until_ready(f(trained, arrays)))
+        for name, function in zip(CASES, functions, strict=True)
+    }
+
+
+def torch_cases(model, signal: np.ndarray) -> dict[str, Here]:
+    """Of a model from signals to the energy at the probes."""
     import torch
 
     torch.set_num_threads(1)
+    x = torch.tensor(signal)
+
+    def forward():
+        with torch.no_grad():
+            return model(x)
+
+    def gradient():
+        energy = model(x)
+        (-torch.log(energy[:, 0] / energy.sum(dim=-1)).mean()).backward()
+
+    return dict(zip(CASES, (Here(forward), Here(gradient)), strict=True))
+
+
+def wavetorch():
     _stand_in()
     from wavetorch.cell import WaveCell
     from wavetorch.geom import WaveGeometryFreeForm
@@ -46,25 +82,38 @@ def wavetorch_runs():
     from wavetorch.rnn import WaveRNN
     from wavetorch.source import WaveSource
 
-    ny, nx = SHAPE
-    geometry = WaveGeometryFreeForm((nx, ny), 1.43, 1.0, 0.5)
+    (ny, nx), (y, x) = SHAPE, SOURCE
     model = WaveRNN(
-        WaveCell(1.0, geometry),
-        [WaveSource(40, 50)],
-        [WaveIntensityProbe(90, y) for y in (30, 50, 70)],
+        WaveCell(STEP, WaveGeometryFreeForm((nx, ny), PITCH, 1.0, 0.5)),
+        [WaveSource(x, y)],
+        [WaveIntensityProbe(x, y) for y, x in PROBES],
     )
-    x = 0.1 * torch.randn(BATCH, STEPS)
+    return lambda x: model(x).sum(dim=1)
 
-    def forwards():
-        with torch.no_grad():
-            return model(x).sum(dim=1)
 
-    def with_gradient():
-        energy = model(x).sum(dim=1)
-        loss = -torch.log(energy[:, 0] / energy.sum(dim=-1)).mean()
-        loss.backward()
+def plain_torch():
+    """Leapfrog with a trained speed, and walls that reflect."""
+    import torch
 
-    return {"wavetorch forward": forwards, "wavetorch gradient": with_gradient}
+    speed = torch.full(SHAPE, 0.8, requires_grad=True)
+    (row, column), rows = SOURCE, [y for y, _ in PROBES]
+
+    def model(x):
+        stiff = (STEP / PITCH * speed) ** 2
+        before = field = torch.zeros(len(x), *SHAPE)
+        energy = 0.0
+        for now in x.T:
+            wide = torch.nn.functional.pad(field, (1, 1, 1, 1))
+            around = wide[:, 2:, 1:-1] + wide[:, :-2, 1:-1]
+            around = around + wide[:, 1:-1, 2:] + wide[:, 1:-1, :-2]
+            after = 2 * field - before + stiff * (around - 4 * field)
+            drive = torch.zeros_like(after)
+            drive[:, row, column] = now
+            before, field = field, after + drive
+            energy = energy + field[:, rows, PROBES[0][1]] ** 2
+        return energy
+
+    return model
 
 
 def _stand_in():
@@ -81,36 +130,28 @@ def _stand_in():
             sys.modules[name] = types.ModuleType(name)
     sys.modules["skimage.draw"].circle = disk
     # The package's face imports its plots and its training: only its parts are needed.
-    import importlib.util
-
     found = importlib.util.find_spec("wavetorch")
-    if found is None or found.submodule_search_locations is None:
-        raise ImportError("wavetorch is not installed.")
     package = types.ModuleType("wavetorch")
     package.__path__ = list(found.submodule_search_locations)
     sys.modules["wavetorch"] = package
 
 
 def main():
-    runs = ours()
-    try:
-        runs |= wavetorch_runs()
-    except ImportError as missing:
-        print(f"without wavetorch: {missing}")
-    times = {name: [] for name in runs}
-    for run in runs.values():
-        run()
-    for _ in range(ROUNDS):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
-    for name, all_times in times.items():
-        middle, least = statistics.median(all_times), min(all_times)
-        print(
-            f"{name:22} {1e3 * middle / STEPS:.3f} ms a step "
-            f"(least {1e3 * least / STEPS:.3f})"
-        )
+    options = begin(__doc__)
+    steps = 50 if options.quick else 200
+    signal = 0.1 * np.random.default_rng(0).standard_normal((BATCH, steps))
+    signal = signal.astype(np.float32)
+    runs = {"pnnjax": ours(signal)}
+    if installed("wavetorch", INSTALL):
+        runs["wavetorch"] = torch_cases(wavetorch(), signal)
+    if installed("torch", "pip install torch==2.13.0"):
+        runs["plain PyTorch"] = torch_cases(plain_torch(), signal)
+    rows = []
+    for case in CASES:
+        cases = {name: own[case] for name, own in runs.items()}
+        what = f"waves on 150 x 100 cells, batch 6, a step, {case}"
+        rows += contest(what, cases, options.rounds, per=steps)
+    finish(rows, options, versions("pnnjax", "jax", "wavetorch", "torch"))
 
 
 if __name__ == "__main__":
