@@ -54,7 +54,7 @@ class Family(NamedTuple):
     static: Any
     """What is no array of models that were built beforehand, or `None`."""
     measured: bool
-    """Metrics are taken in the program; otherwise of the predictions that it returns."""
+    """Metrics are taken in the program; otherwise, of the predictions it returns."""
 
     def configured(self, lane: Lane) -> Any:
         """The study with the settings of the lane."""

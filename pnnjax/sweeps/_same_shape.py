@@ -1,25 +1,71 @@
-"""Which points can be compiled together, and in which settings they may differ."""
+"""What trainings must have in common to be compiled together, and whether they do."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import PyTree
+from jax.extend.core import ClosedJaxpr, Jaxpr
+from jaxtyping import Array, PyTree
 
 from .. import zoo
 from .._frozen import is_trainable
 from .._parts import Parts, parts_of
-from ._fleet import Family, Lane, with_settings
-from ._point import Point
+from ._fleet import Family, Fleet, Lane, fleet_of, with_settings
 from ._rule import WithRule
 
 
 class ApartError(ValueError):
-    """Points that can't be compiled together."""
+    """Why trainings can't be compiled together."""
+
+
+def fleet_for(
+    studies: Sequence[Any], seeds: Sequence[int], names: Sequence[str]
+) -> tuple[Fleet, Lane]:
+    """The programs in which the settings `names` are arrays; what each training has.
+
+    Models are built in the program. Where that fails, as with those built by numpy,
+    each is built beforehand, and their arrays are stacked.
+
+    **Raises:** `ApartError`, or what the experiment or JAX raises when it is traced.
+    """
+    _check_kind(studies[0])
+    lanes = lanes_of(studies, seeds, names)
+    parts = _parts_without(studies[0], names)
+    try:
+        trainable, static = _trainable(studies[0], names, first(lanes)), None
+    except Exception:
+        static, lanes = prebuilt(studies, lanes)
+        model = studies[0].model(key=lanes.keys[0, 0])
+        trainable = tuple(jax.tree.leaves(is_trainable(model)))
+    family = Family(studies[0], tuple(names), parts, trainable, static, True)
+    return _traceable(family, lanes), lanes
+
+
+def lanes_of(
+    studies: Sequence[Any], seeds: Sequence[int], names: Sequence[str]
+) -> Lane:
+    """What each training has, but for a model that is built beforehand."""
+    columns = [[getattr(inner(s), name) for s in studies] for name in names]
+    keys = [jax.random.split(jax.random.key(seed)) for seed in seeds]
+    return Lane(tuple(map(_numbers, columns)), jnp.stack(keys), None)
+
+
+def prebuilt(studies: Sequence[Any], lanes: Lane) -> tuple[Any, Lane]:
+    """What the models have in common, and the lanes with the rest.
+
+    **Raises:** `ApartError` if they differ in anything that is no number.
+    """
+    models = [s.model(key=k[0]) for s, k in zip(studies, lanes.keys, strict=True)]
+    structures = [jax.tree.structure(model) for model in models]
+    if any(structure != structures[0] for structure in structures):
+        raise ApartError("models differ in their structure")
+    columns = zip(*[jax.tree.leaves(model) for model in models], strict=True)
+    pairs = [_stacked(column) for column in columns]
+    static = jax.tree.unflatten(structures[0], [pair[0] for pair in pairs])
+    arrays = jax.tree.unflatten(structures[0], [pair[1] for pair in pairs])
+    return static, lanes._replace(arrays=arrays)
 
 
 def inner(study: Any) -> Any:
@@ -27,95 +73,63 @@ def inner(study: Any) -> Any:
     return study.study if isinstance(study, WithRule) else study
 
 
-def family_of(
-    studies: Sequence[zoo.AbstractTraining], seeds: Sequence[int], traced: Sequence[str]
-) -> tuple[Family, Lane]:
-    """What such trainings share, and what each has to itself.
-
-    Models are built in the compiled program. Where that fails, as with those built by
-    numpy, each is built before, and their arrays are stacked.
-
-    **Raises:** `ApartError`, or whatever the experiment itself raises.
-    """
-    study = studies[0]
-    check_kind(study)
-    parts = parts_without(study, traced)
-    lanes = Lane(
-        tuple(_numbers([getattr(inner(s), name) for s in studies]) for name in traced),
-        jnp.stack([jax.random.split(jax.random.key(seed)) for seed in seeds]),
-        None,
-    )
-    names = tuple(traced)
-    try:
-        trainable = _trainable(study, names, jax.tree.map(lambda leaf: leaf[0], lanes))
-        static = None
-    except Exception:
-        models = [s.model(key=k[0]) for s, k in zip(studies, lanes.keys, strict=True)]
-        static, arrays = stacked(models)
-        trainable = tuple(jax.tree.leaves(is_trainable(models[0])))
-        lanes = lanes._replace(arrays=arrays)
-    return Family(study, names, parts, trainable, static, True), lanes
+def first(lanes: Lane) -> Lane:
+    """Of the lanes, without their axis."""
+    return jax.tree.map(lambda leaf: leaf[0], lanes)
 
 
-def check_kind(study: Any) -> None:
-    """**Raises:** `ApartError` if it is not run as any training is."""
+def programs(fleet: Fleet, lanes: Lane) -> list[tuple[Any, tuple[Any, ...]]]:
+    """The compiled functions, and the shapes that they are called with."""
+    parts = fleet.family.parts
+    progress = jax.eval_shape(fleet.begin, parts, lanes)
+    stop = jax.ShapeDtypeStruct((), jnp.int32)
+    return [
+        (fleet.begin, (parts, lanes)),
+        (fleet.advance, (parts, lanes, progress, stop)),
+        (fleet.evaluate, (parts, lanes, progress.trained, stop)),
+    ]
+
+
+def equations(jaxpr: Jaxpr | ClosedJaxpr) -> list[Any]:
+    """All of them, those of inner programs included."""
+    found = []
+    for equation in jaxpr.eqns:
+        found.append(equation)
+        for leaf in jax.tree.leaves(equation.params, is_leaf=_is_jaxpr):
+            if _is_jaxpr(leaf):
+                found += equations(leaf)
+    return found
+
+
+def _check_kind(study: Any) -> None:
     if not isinstance(study, zoo.AbstractTraining):
-        raise ApartError("it is no training run of one model")
+        raise ApartError("it is no training of one model")
     if type(inner(study)).run is not zoo.AbstractTraining.run:
         raise ApartError("it has a `run` of its own")
 
 
-def parts_without(study: Any, traced: Sequence[str]) -> Parts:
-    """Its data, on the device.
-
-    **Raises:** `ApartError` if they depend on a setting that is to be an array.
-    """
+def _parts_without(study: Any, names: Sequence[str]) -> Parts:
+    """Its data, on the device; none of these settings may enter them."""
     made = []
 
     def look(values: Sequence[Any]) -> None:
-        # Outside of a `jit`, what no setting enters is computed as ever.
-        made.append(with_settings(study, traced, values).data())
+        made.append(with_settings(study, names, values).data())
 
-    values = [_numbers([getattr(inner(study), name)]) for name in traced]
+    # Without `jit`, what no setting enters is computed as ever.
+    values = [_numbers([getattr(inner(study), name)]) for name in names]
     jax.vmap(look, axis_size=1)(values)
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(made)):
-        raise ApartError("the data depend on it")
+        raise ApartError("it enters the data")
     return parts_of(made[0])
 
 
-def stacked(models: Sequence[Any]) -> tuple[Any, PyTree]:
-    """What the models have in common, and the arrays of all, with a leading axis.
-
-    **Raises:** `ApartError` if they differ in anything that is no number.
-    """
-    structures = [jax.tree.structure(model) for model in models]
-    if any(structure != structures[0] for structure in structures):
-        raise ApartError("models differ in their structure")
-    columns = list(zip(*[jax.tree.leaves(model) for model in models], strict=True))
-    arrays, static = [], []
-    for column in columns:
-        if all(eqx.is_array(leaf) for leaf in column):
-            arrays.append(jnp.stack(column))
-            static.append(None)
-        elif all(leaf is column[0] or leaf == column[0] for leaf in column):
-            arrays.append(None)
-            static.append(column[0])
-        elif all(isinstance(leaf, float) for leaf in column):
-            arrays.append(_numbers(column))
-            static.append(None)
-        else:
-            raise ApartError(f"models differ in `{column[0]}` and the like")
-    whole = structures[0]
-    return jax.tree.unflatten(whole, static), jax.tree.unflatten(whole, arrays)
-
-
-def _trainable(study: Any, traced: Sequence[str], lane: Lane) -> tuple[bool, ...]:
+def _trainable(study: Any, names: Sequence[str], lane: Lane) -> tuple[bool, ...]:
     """Which leaves of the model are trained where no setting is an array."""
     found = []
 
     def look(lane: Lane) -> PyTree:
         plain = study.model(key=lane.keys[0])
-        model = with_settings(study, traced, lane.settings).model(key=lane.keys[0])
+        model = with_settings(study, names, lane.settings).model(key=lane.keys[0])
         found[:] = jax.tree.leaves(is_trainable(plain))
         if len(found) != len(jax.tree.leaves(model)):
             raise ApartError("models differ in their structure")
@@ -125,6 +139,41 @@ def _trainable(study: Any, traced: Sequence[str], lane: Lane) -> tuple[bool, ...
     return tuple(found)
 
 
-def _numbers(values: Sequence[float]) -> jax.Array:
+def _traceable(family: Family, lanes: Lane) -> Fleet:
+    """With metrics in the program, if they can be there."""
+    if not any(family.trainable):
+        raise ApartError("the model has no trainable parameter")
+    begin, advance, evaluate = programs(fleet := fleet_of(family), lanes)
+    for function, shapes in (begin, advance):
+        jaxpr = jax.make_jaxpr(function)(*shapes)
+        if any(e.primitive.name == "io_callback" for e in equations(jaxpr)):
+            raise ApartError("a device is in the loop, which makes one run at a time")
+    try:
+        jax.eval_shape(evaluate[0], *evaluate[1])
+    except Exception:
+        fleet = fleet_of(family._replace(measured=False))
+        jax.eval_shape(fleet.evaluate, *evaluate[1])
+    return fleet
+
+
+def _stacked(column: Sequence[Any]) -> tuple[Any, Array | None]:
+    """One leaf of all models: what it is in each, or an array."""
+    leaf = column[0]
+    if all(map(eqx.is_array, column)):
+        if any(other.shape != leaf.shape for other in column):
+            raise ApartError("models differ in the shape of their arrays")
+        return None, jnp.stack(column)
+    if all(other is leaf or other == leaf for other in column):
+        return leaf, None
+    if all(isinstance(other, float) for other in column):
+        return None, _numbers(column)
+    raise ApartError(f"models differ in `{leaf}`, which is no number")
+
+
+def _numbers(values: Sequence[float]) -> Array:
     """Weakly typed, as Python's numbers are."""
     return jnp.stack([jnp.asarray(value) for value in values])
+
+
+def _is_jaxpr(node: Any) -> bool:
+    return isinstance(node, ClosedJaxpr | Jaxpr)
