@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Float
 
 from ._looks import agreement, ink_on
-from ._style import GRAY, AnyArray, colorbar, figure, style
+from ._style import GRAY, AnyArray, figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
     from matplotlib.figure import Figure
 
 
@@ -54,9 +55,22 @@ def alignment_map(
         _numbers(ax, cosines)
         _names(ax, layers, methods)
         _set_off(ax, groups)
-        bar = colorbar(mesh, ax, "Cosine with the exact gradient", [-1, 0, 1])
-        bar.ax.set_anchor((0.0, 1.0))
+        _bar(fig, mesh)
     return fig
+
+
+def _bar(fig: "Figure", mesh: "QuadMesh") -> None:
+    bar = fig.colorbar(
+        mesh,
+        ax=mesh.axes,
+        location="bottom",
+        label="Cosine with the exact gradient",
+        ticks=[-1, 0, 1],
+        shrink=0.35,
+        aspect=25,
+        pad=0.015,
+    )
+    bar.outline.set_linewidth(0.5)
 
 
 def _numbers(ax: "Axes", cosines: np.ndarray) -> None:
@@ -86,7 +100,13 @@ def _short(cosine: float) -> str:
 
 def _names(ax: "Axes", layers: Sequence[str], methods: Sequence[str]) -> None:
     ax.set_yticks(range(len(layers)), list(layers))
-    ax.set_xticks(range(len(methods)), list(methods), rotation=60, ha="left")
+    ax.set_xticks(
+        range(len(methods)),
+        list(methods),
+        rotation=60,
+        ha="left",
+        rotation_mode="anchor",
+    )
     ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
     ax.tick_params("x", pad=1)
     ax.invert_yaxis()

@@ -37,11 +37,15 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
 
 
 def agreement() -> "Colormap":
-    """Colors of a cosine from -1 (vermilion) over 0 (light gray) to 1 (blue)."""
+    """Colors of a cosine from -1 (vermilion) over 0 (light gray) to 1 (blue).
+
+    The ends are a shade darker than in the palette, so that a dark page, which
+    lightens the colors of the palette, does not disturb their order.
+    """
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list(
-        "agreement", [PALETTE[1], "#F0F0F0", PALETTE[0]]
+        "agreement", ["#B85100", "#F0F0F0", "#00639C"]
     )
 
 

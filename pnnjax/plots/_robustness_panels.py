@@ -48,6 +48,8 @@ def robustness_panels(
             ax.tick_params(labelsize=7, length=2)
         for ax in axes.flat[len(results) :]:
             ax.set_axis_off()
+        for ax in axes.flat[max(0, len(results) - columns) : len(results)]:
+            ax.tick_params(labelbottom=True)
         _scale(axes.flat[0], results)
         fig.supxlabel(label, fontsize=9)
         fig.supylabel(quantity, fontsize=9)

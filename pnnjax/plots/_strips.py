@@ -23,7 +23,8 @@ def strips(
     """A dot a case on a logarithmic axis, and a line at the median; least on top.
 
     **Arguments:** `label`: what the values (above zero) are; `unit`: theirs, which gets
-    prefixes. `appearance`: how each method looks, or else by its place.
+    prefixes, unless there is none. `appearance`: how each method looks, or else by its
+    place.
     **Raises:** `ValueError` without methods, or if a value is not positive.
     """
     if not values:
@@ -34,7 +35,7 @@ def strips(
         raise ValueError("A value is not positive: a logarithmic axis has no place.")
     order = sorted(arrays, key=lambda name: float(np.median(arrays[name])))
     with style():
-        from matplotlib.ticker import EngFormatter
+        from matplotlib.ticker import EngFormatter, FuncFormatter
 
         fig = figure(5.0, 0.9 + 0.17 * len(order))
         ax = fig.subplots()
@@ -52,7 +53,8 @@ def strips(
             middle = np.median(found)
             ax.plot([middle] * 2, [row - 0.4, row + 0.4], color=look.color, lw=2.2)
         ax.set_xscale("log")
-        ax.xaxis.set_major_formatter(EngFormatter(unit=unit))
+        plain = FuncFormatter(lambda value, _: f"{value:g}")
+        ax.xaxis.set_major_formatter(EngFormatter(unit=unit) if unit else plain)
         ax.set_yticks(range(len(order)), order, fontsize=8)
         ax.set_ylim(len(order) - 0.4, -0.6)
         ax.set_xlabel(label)

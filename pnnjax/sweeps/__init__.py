@@ -5,6 +5,7 @@ from ._drive import drive as drive
 from ._durable import FullDiskError as FullDiskError
 from ._engine import AbstractEngine as AbstractEngine, Done as Done
 from ._grid import Grid as Grid, GridError as GridError, Sweep as Sweep
+from ._leaderboard_page import leaderboard_page as leaderboard_page
 from ._local_processes import LocalProcesses as LocalProcesses
 from ._page import (
     Column as Column,
@@ -16,6 +17,7 @@ from ._page import (
     write_page as write_page,
 )
 from ._point import Job as Job, Point as Point, Row as Row
+from ._ray_cluster import ClusterError as ClusterError, RayCluster as RayCluster
 from ._read_sweep import SweepFile as SweepFile, read_sweep as read_sweep
 from ._rule import RuleError as RuleError, rule_of as rule_of
 from ._run import TooManyPointsError as TooManyPointsError, run as run

@@ -19,6 +19,7 @@ def html_table(table: Table, name: str) -> str:
     columns = [table.columns.get(c, Column(c)) for c in frame.columns]
     values = [[_last(v) for v in series.to_list()] for series in frame]
     kinds = [_kind(column) for column in values]
+    values = [_whole(v) if k == "n" else v for v, k in zip(values, kinds, strict=True)]
     heads = "".join(map(_head, columns, values, kinds))
     rows = "".join(
         "<tr>" + "".join(map(_cell, row, columns, kinds, range(len(row)))) + "</tr>\n"
@@ -51,22 +52,32 @@ def _kind(values: list[Any]) -> str:
     return "n" if there and numbers else "t"
 
 
+def _whole(values: list[Any]) -> list[Any]:
+    """Integers, if there is no other number."""
+    there = [v for v in values if not is_missing(v)]
+    if not all(float(v).is_integer() for v in there):
+        return values
+    return [None if is_missing(v) else int(v) for v in values]
+
+
 def _head(column: Column, values: list[Any], kind: str) -> str:
     different = {shown(v) for v in values}
-    picked = ' data-pick=""' if kind == "t" and 1 < len(different) <= FEW else ""
+    few = column.picked and kind == "t" and 1 < len(different) <= FEW
+    picked = ' data-pick=""' if few else ""
     where = ' class="n"' if kind == "n" else ""
     return f'<th scope="col"{where}{picked}>{escape(column.label)}</th>'
 
 
 def _cell(value: Any, column: Column, kind: str, place: int) -> str:
-    said, precise = escape(shown(value, column.unit)), exact(value)
+    text, precise = shown(value, column.unit), exact(value)
+    said = escape(text)
     title = f' title="{precise}"' if precise not in ("", said) else ""
     if column.marks is not None and value in column.marks:
         said = mark(column.marks[value]) + said
     if place == 0:
         return f'<th scope="row"{title}>{said}</th>'
     if kind == "t":
-        return f"<td>{said}</td>" if len(said) < 40 else f'<td class="l">{said}</td>'
+        return f"<td>{said}</td>" if len(text) < 40 else f'<td class="l">{said}</td>'
     shade = _shade(value) if column.shaded and not is_missing(value) else ""
     return f'<td class="n{" s" if shade else ""}"{title}{shade}>{said}</td>'
 

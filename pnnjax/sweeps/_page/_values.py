@@ -27,16 +27,16 @@ def exact(value: Any) -> str:
 
 
 def with_unit(value: float, unit: str) -> str:
-    """Such as 1.23 ms; whole numbers below a thousand are not rounded."""
+    """Such as 1.23 ms; whole numbers below a thousand have no decimals."""
     if not math.isfinite(value):
         return f"{value}"
-    # As it is rounded: 999.9 is 1 k.
-    rounded = float(f"{value:.3g}")
-    size = abs(rounded)
+    # As it is rounded: 999.9 is 1.00 k.
+    size = abs(float(f"{value:.3g}"))
     exponent = 3 * math.floor(math.log10(size) / 3 + 1e-12) if size else 0
     exponent = min(max(exponent, -15), 15)
     space = "\u202f" if unit or exponent else ""
-    return f"{_signed(rounded / 10**exponent)}{space}{PREFIXES[exponent]}{unit}"
+    scaled = value if exponent == 0 else value / 10**exponent
+    return f"{_number(scaled)}{space}{PREFIXES[exponent]}{unit}"
 
 
 def is_missing(value: Any) -> bool:
@@ -45,16 +45,20 @@ def is_missing(value: Any) -> bool:
 
 
 def _number(value: float) -> str:
+    if isinstance(value, int):
+        return f"{value}".replace("-", "−") if abs(value) < 1e6 else _power(value)
     if not math.isfinite(value):
         return f"{value}"
-    if value == int(value) and abs(value) < 1e6:
-        return f"{int(value)}".replace("-", "−")
+    if value == 0:
+        return "0"
     if 1e-3 <= abs(value) < 1e5:
-        return _signed(float(f"{value:.3g}"))
+        rounded = float(f"{value:.3g}")
+        digits = f"{rounded:.0f}" if abs(rounded) >= 1000 else f"{rounded:#.3g}"
+        return digits.rstrip(".").replace("-", "−")
+    return _power(value)
+
+
+def _power(value: float) -> str:
     digits, _, power = f"{value:.2e}".partition("e")
     superscript = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return f"{digits} × 10{superscript}".replace("-", "−")
-
-
-def _signed(value: float) -> str:
-    return f"{value:g}".replace("-", "−") if abs(value) < 1e6 else f"{value:.0f}"
