@@ -2,6 +2,7 @@
 
 import equinox as eqx
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Float, Inexact, Integer
 
 from ._cross_entropy import cross_entropy
@@ -31,11 +32,11 @@ class PowerSoftmax(eqx.Module):
     longer examples count that are already classified rightly.
     """
 
-    scale: float
+    scale: float | Float[Array, ""]
     """$s$, dimensionless."""
 
-    def __init__(self, scale: float = 10.0):
-        if scale <= 0:
+    def __init__(self, scale: float | Float[Array, ""] = 10.0):
+        if not isinstance(scale, Tracer) and scale <= 0:
             raise ValueError(f"`scale` must be positive, but is {scale}.")
         self.scale = scale
 

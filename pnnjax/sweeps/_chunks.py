@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from ._fleet import Fleet, Lane
 from ._same_shape import equations, programs
@@ -61,12 +60,5 @@ def memory() -> float:
 
 
 def _bytes(jaxpr: Any) -> int:
-    avals = [out.aval for equation in equations(jaxpr) for out in equation.outvars]
-    return sum(
-        aval.size * np.dtype(np.uint32 if _is_key(aval) else aval.dtype).itemsize
-        for aval in avals
-    )
-
-
-def _is_key(aval: Any) -> bool:
-    return jax.dtypes.issubdtype(aval.dtype, jax.dtypes.prng_key)
+    made = [out.aval for equation in equations(jaxpr) for out in equation.outvars]
+    return sum(aval.size * aval.dtype.itemsize for aval in made)

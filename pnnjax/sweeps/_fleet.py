@@ -120,8 +120,9 @@ class Fleet(NamedTuple):
 
 def fleet_of(family: Family) -> Fleet:
     """To be compiled when they are first called."""
-    shared, own = None, 0
-    state: Any = Progress(shared, own, own, own)
+    shared: Any = None
+    own: Any = 0
+    state = Progress(shared, own, own, own)
     return Fleet(
         family,
         jax.jit(jax.vmap(partial(_begin, family), (shared, own), state)),
@@ -148,9 +149,7 @@ class Course(NamedTuple):
     """Its loss."""
 
 
-def train(
-    fleet: Fleet, lanes: Lane, studies: Sequence[zoo.AbstractTraining]
-) -> list[Course]:
+def train(fleet: Fleet, lanes: Lane, studies: Sequence[Any]) -> list[Course]:
     """All lanes to the end; `studies` are theirs."""
     family, period = fleet.family, fleet.family.evaluate_every()
     progress, last = fleet.begin(family.parts, lanes), family.steps()
@@ -223,7 +222,7 @@ def _evaluate(
 
 
 def _taken(
-    family: Family, found: PyTree, studies: Sequence[zoo.AbstractTraining]
+    family: Family, found: PyTree, studies: Sequence[Any]
 ) -> list[dict[str, float]]:
     """The metrics of each lane."""
     host = jax.tree.map(np.asarray, found)

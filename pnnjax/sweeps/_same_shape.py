@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.core import Tracer
 from jaxtyping import Array, PyTree
 
 from .. import zoo
@@ -90,7 +90,7 @@ def programs(fleet: Fleet, lanes: Lane) -> list[tuple[Any, tuple[Any, ...]]]:
     ]
 
 
-def equations(jaxpr: Jaxpr | ClosedJaxpr) -> list[Any]:
+def equations(jaxpr: Any) -> list[Any]:
     """All of them, those of inner programs included."""
     found = []
     for equation in jaxpr.eqns:
@@ -118,7 +118,7 @@ def _parts_without(study: Any, names: Sequence[str]) -> Parts:
     # Without `jit`, what no setting enters is computed as ever.
     values = [_numbers([getattr(inner(study), name)]) for name in names]
     jax.vmap(look, axis_size=1)(values)
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(made)):
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(made)):
         raise ApartError("it enters the data")
     return parts_of(made[0])
 
@@ -176,4 +176,5 @@ def _numbers(values: Sequence[float]) -> Array:
 
 
 def _is_jaxpr(node: Any) -> bool:
-    return isinstance(node, ClosedJaxpr | Jaxpr)
+    # Newer versions of JAX have one class of them, older ones two.
+    return type(node).__name__ in ("Jaxpr", "ClosedJaxpr")
