@@ -188,7 +188,15 @@ def _fold(keys):
     bits = keys
     if jnp.issubdtype(keys.dtype, jax.dtypes.prng_key):
         bits = jax.random.key_data(keys)
-    mixed = lax.reduce(
-        bits, jnp.zeros((), bits.dtype), lax.bitwise_xor, tuple(range(bits.ndim))
-    )
-    return jax.random.fold_in(keys[0], mixed)
+    return jax.random.fold_in(keys[0], _exclusive_or(bits))
+
+
+def _exclusive_or(words):
+    """Of all, by halves: devices that share them know no such sum."""
+    words = words.reshape(-1)
+    while len(words) > 1:
+        half, rest = len(words) // 2, len(words) % 2
+        folded = words[:half] ^ words[half : 2 * half]
+        words = jnp.concatenate([folded, words[-1:]]) if rest else folded
+        words = lax.optimization_barrier(words)
+    return words[0]

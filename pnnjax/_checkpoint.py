@@ -109,6 +109,23 @@ def restore(like: PyTree, arrays: Mapping[str, Any]) -> PyTree:
     return jax.tree_util.tree_map_with_path(replace, like)
 
 
+def on_host(leaf: Any) -> Any:
+    """An array whose parts other processes may hold, as one that this one has.
+
+    If there are such, all processes must ask for it at once.
+    """
+    if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable:
+        return leaf
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        data = on_host(jax.random.key_data(leaf))
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
+    from jax.experimental.multihost_utils import process_allgather
+
+    if leaf.is_fully_replicated:
+        return np.asarray(leaf)
+    return np.asarray(process_allgather(leaf, tiled=True))
+
+
 def describe(leaf: Any) -> str:
     """The type and shape of an array, as `float32[3,4]`."""
     return f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
@@ -131,6 +148,7 @@ def digest(tree: PyTree) -> str:
 def _encode(leaf: Any) -> tuple[dict[str, Any], bytes | memoryview]:
     # By their raw bytes: NumPy's own format does not know bfloat16, nor keys.
     key = None
+    leaf = on_host(leaf)
     if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         key = str(jax.random.key_impl(leaf))
         leaf = jax.random.key_data(leaf)

@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 from jaxtyping import PRNGKeyArray, PyTree
 
 from ._checkpoint import digest
@@ -16,8 +17,10 @@ from ._frozen import is_trainable
 from ._history import History
 from ._objective import AbstractLocalObjective, Objective
 from ._parts import Parts, loss_dtype, parts_of
+from ._processes import Processes
 from ._search import AbstractSearch
 from ._session import Plan, Snapshot, Store, Test, run_session, strong
+from ._sharding import Placement, Shard, placement_of, processes_of
 from ._step import State, Task
 
 
@@ -46,6 +49,8 @@ def fit(
     resume: bool = False,
     steps_per_call: int | None = None,
     progress: bool = True,
+    mesh: Mesh | None = None,
+    shard: Shard | None = None,
 ) -> FitResult:
     """Minimize `objective(predictions, targets)` over mini-batches.
 
@@ -73,6 +78,21 @@ def fit(
         same bits as if it had never stopped.
     - `steps_per_call`: how many steps a compiled call makes, unless given those of
         about half a second. With hardware in the loop, 1: a failure costs one step.
+    - `mesh`: train on several devices, with axes "batch" (they share the examples of
+        each batch), "model" (they share large arrays), or both. The numbers are those
+        of one device, to rounding, and a checkpoint goes on with any. The data are on
+        every device; what is trained stays where it was.
+    - `shard`: which arrays are shared and how, in place of `ShardLarge()`.
+
+    On several hosts, one process each calls `jax.distributed.initialize(...)` and then
+    `fit` with the same arguments and a mesh of all `jax.devices()`. The first process
+    shows progress and writes the checkpoint, in a folder that all of them see:
+
+    ```python
+    jax.distributed.initialize("first-host:1234", num_processes=2, process_id=rank)
+    mesh = jax.sharding.Mesh(jax.devices(), ("batch",))
+    pnn.fit(model, data, objective, optimizer, epochs=10, key=key, mesh=mesh)
+    ```
 
     **Raises:** `NonFiniteError` at the first step whose loss or parameters are not
     finite, naming step and layer; `CheckpointError` if the checkpoint is damaged or
@@ -83,7 +103,10 @@ def fit(
     _check_batches(parts, epochs, batch_size)
     _check_metrics(parts, metrics, evaluate_every)
     _check_saving(checkpoint, checkpoint_every, resume, steps_per_call)
-    task, state = _prepare(model, parts, objective, optimizer, key, batch_size, noisy)
+    placement = _placement(mesh, shard, batch_size)
+    task, trained = _prepare(
+        model, parts, objective, optimizer, key, batch_size, noisy, placement
+    )
     test_key = jax.random.fold_in(key, 2) if noisy else None
     plan = Plan(
         steps=epochs * task.steps_per_epoch,
@@ -91,9 +114,9 @@ def fit(
         save=checkpoint_every,
         steps_per_call=steps_per_call,
     )
-    start = Snapshot(state, History.empty(task.loss_dtype, metrics))
-    store = None
-    if checkpoint is not None:
+    processes = Processes(1 if mesh is None else len(processes_of(mesh)))
+    settings = {}
+    if checkpoint is not None or processes.count > 1:
         settings = {
             "epochs": epochs,
             "batch_size": batch_size,
@@ -105,10 +128,16 @@ def fit(
             "untrained arrays of the model": digest(task.fixed),
             "key": digest(key),
         }
-        store = Store(Path(checkpoint), settings)
+        processes.check_same({**settings, **_also_same(trained, plan, checkpoint)})
+    task, state = task.placed(), _begun(task, trained)
+    start = Snapshot(state, History.empty(task.loss_dtype, metrics))
+    store = None
+    if checkpoint is not None:
+        store = Store(Path(checkpoint), settings, processes, placement)
         start = store.begin(start, resume)
-    test = Test(objective, parts, test_key, metrics, batch_size)
-    last = run_session(task, test, plan, start, store, progress)
+    test = Test(objective, parts, test_key, metrics, batch_size, placement)
+    progress = progress and processes.first
+    last = run_session(task, test, plan, start, store, progress, processes)
     return FitResult(task.model(last.state.trained), last.history)
 
 
@@ -120,7 +149,8 @@ def _prepare(
     key: PRNGKeyArray,
     batch_size: int,
     noisy: bool,
-) -> tuple[Task, State]:
+    placement: Placement | None,
+) -> tuple[Task, PyTree]:
     noise_key = jax.random.fold_in(key, 1) if noisy else None
     trained, fixed = eqx.partition(model, is_trainable(model))
     if not jax.tree.leaves(trained):
@@ -139,8 +169,39 @@ def _prepare(
         optimizer=optimizer,
         batch_size=batch_size,
         loss_dtype=loss_dtype(model, *batch, objective, noise_key),
+        placement=placement,
     )
-    return task, strong(State(jnp.int32(0), trained, optimizer.init(trained)))
+    return task, trained
+
+
+def _placement(
+    mesh: Mesh | None, shard: Shard | None, batch_size: int
+) -> Placement | None:
+    if mesh is not None:
+        return placement_of(mesh, shard, batch_size)
+    if shard is not None:
+        raise ValueError("`shard` needs devices to share arrays: give them as `mesh`.")
+    return None
+
+
+def _begun(task: Task, trained: PyTree) -> State:
+    """Before the first step, with everything on its device."""
+    placement, init = task.placement, task.optimizer.init
+    if placement is None:
+        return strong(State(jnp.int32(0), trained, init(trained)))
+    trained = placement.place(trained)
+    memory = placement.initial(init, trained)
+    return State(placement.replicate(jnp.int32(0)), trained, memory)
+
+
+def _also_same(trained: PyTree, plan: Plan, checkpoint: Any) -> dict[str, object]:
+    """What several processes need alike, though a checkpoint goes on without."""
+    return {
+        "the model's parameters": digest(trained),
+        "`checkpoint`, given or not": checkpoint is not None,
+        "`checkpoint_every`": plan.save,
+        "`steps_per_call`": plan.steps_per_call,
+    }
 
 
 def _check_batches(parts: Parts, epochs: int, batch_size: int) -> None:

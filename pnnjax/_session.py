@@ -17,6 +17,7 @@ from ._checkpoint import (
     check_fingerprint,
     describe,
     named_leaves,
+    on_host,
     read_checkpoint,
     restore,
     write_checkpoint,
@@ -25,8 +26,10 @@ from ._diagnose import NonFiniteError, diagnose
 from ._history import History
 from ._objective import AbstractLocalObjective, Objective
 from ._parts import Parts
+from ._processes import Processes
 from ._progress import progress_report
 from ._search import AbstractSearch
+from ._sharding import Placement
 from ._step import LOSSES, State, Task, advance, predict
 from .devices import raising_device_errors
 
@@ -92,14 +95,22 @@ class Test(NamedTuple):
     key: PRNGKeyArray | None
     metrics: Mapping[str, Callable[[Any, Any], Any]]
     batch_size: int
+    placement: Placement | None
 
     def evaluate(self, model: Any, step: int) -> dict[str, float]:
         """Every metric, with new noise at each step."""
         key = None if self.key is None else jax.random.fold_in(self.key, step)
         x, y = self.parts.test_x, self.parts.test_y
-        out = predict(
-            self.objective, eqx.nn.inference_mode(model), x, key, self.batch_size
-        )
+        model = eqx.nn.inference_mode(model)
+        if self.placement is None:
+            out = predict(self.objective, model, x, key, self.batch_size)
+        else:
+            x, key = self.placement.replicate((x, key))
+            out = predict(
+                self.objective, model, x, key, self.batch_size, self.placement
+            )
+            # Metrics may be any code: they see arrays like the targets.
+            out = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), out)
         return {name: float(metric(out, y)) for name, metric in self.metrics.items()}
 
 
@@ -108,10 +119,14 @@ class Store(NamedTuple):
 
     path: Path
     settings: Mapping[str, Any]
+    processes: Processes
+    placement: Placement | None
 
     def begin(self, start: Snapshot, resume: bool) -> Snapshot:
         """Where to go on from: `start`, unless there is a checkpoint."""
-        if not self.path.exists():
+        exists = self.path.exists()
+        self.processes.check_same({f"`{self.path}`, which all must see": exists})
+        if not exists:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             return start
         if not resume:
@@ -131,12 +146,12 @@ class Store(NamedTuple):
             metrics=evaluated,
             seconds=stored.notes["seconds"],
         )
-        return Snapshot(strong(state), history)
+        return Snapshot(self._put(state), history)
 
     def save(self, last: Snapshot) -> None:
-        history = last.history
+        leaves, history = named_leaves(last.state), last.history
         arrays = {
-            **named_leaves(last.state),
+            **{name: on_host(leaf) for name, leaf in leaves.items()},
             "loss": history.loss,
             "steps": history.steps,
             **{f"metric {name}": value for name, value in history.metrics.items()},
@@ -147,7 +162,16 @@ class Store(NamedTuple):
             "pnnjax": version("pnnjax"),
             "jax": jax.__version__,
         }
-        write_checkpoint(self.path, Checkpoint(arrays, self._fingerprint(last), notes))
+        checkpoint = Checkpoint(arrays, self._fingerprint(last), notes)
+        self.processes.by_first(lambda: write_checkpoint(self.path, checkpoint))
+
+    def _put(self, state: State) -> State:
+        if self.placement is None:
+            return strong(state)
+        step = self.placement.replicate(state.step)
+        trained = self.placement.place(state.trained)
+        memory = self.placement.place(state.memory, beside=trained)
+        return State(step, trained, memory)
 
     def _fingerprint(self, snapshot: Snapshot) -> dict[str, Any]:
         leaves = named_leaves(snapshot.state)
@@ -162,21 +186,31 @@ def run_session(
     last: Snapshot,
     store: Store | None,
     progress: bool,
+    processes: Processes,
 ) -> Snapshot:
-    """Train to the end; whatever stops it, what was finished is saved."""
-    saved = time.monotonic()
+    """Train to the end; whatever stops it, what was finished is saved.
+
+    Of several processes, all are stopped by Ctrl-C in one of them, and save; where one
+    alone fails, the others can't help it to.
+    """
+    saved, together = time.monotonic(), processes.count == 1
     try:
         with (
             raising_device_errors(),
+            processes.holding_interrupts() as interrupted,
             progress_report(plan.steps, last.step, progress) as report,
         ):
-            for last in _snapshots(task, test, plan, last):
+            for last in _snapshots(task, test, plan, last, processes):
                 report(last.history)
-                if store and plan.saves(last, time.monotonic() - saved):
+                due = plan.saves(last, time.monotonic() - saved)
+                if store and processes.agreed(due):
                     store.save(last)
                     saved = time.monotonic()
+                if processes.any(interrupted()):
+                    together = True
+                    raise KeyboardInterrupt
     except (KeyboardInterrupt, Exception) as error:
-        if store is not None:
+        if store is not None and (together or isinstance(error, NonFiniteError)):
             store.save(last)
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(_interrupted(last, plan, store)) from None
@@ -196,7 +230,7 @@ def strong(state: State) -> State:
 
 
 def _snapshots(
-    task: Task, test: Test, plan: Plan, last: Snapshot
+    task: Task, test: Test, plan: Plan, last: Snapshot, processes: Processes
 ) -> Iterator[Snapshot]:
     """The run after each call and each evaluation."""
     begun = time.perf_counter() - last.history.seconds
@@ -211,18 +245,20 @@ def _snapshots(
             return
         called = time.perf_counter()
         stop = min(last.step + chunk, plan.boundary(last.step))
-        new, losses, finite = jax.block_until_ready(
-            advance(task, last.state, jnp.asarray(stop, jnp.int32))
-        )
+        until = jnp.asarray(stop, jnp.int32)
+        if task.placement is not None:
+            until = task.placement.replicate(until)
+        new, losses, finite = jax.block_until_ready(advance(task, last.state, until))
         now = time.perf_counter()
         made = int(new.step) - last.step
-        history = last.history.with_losses(np.asarray(losses[:made]), now - begun)
+        losses = np.asarray(losses)
+        history = last.history.with_losses(losses[:made], now - begun)
         last = Snapshot(new, history)
         if made:
             yield last
         if not finite:
             raise _failure(task, last, float(losses[made]))
-        chunk = plan.steps_per_call or _next_chunk(made, now - called)
+        chunk = plan.steps_per_call or processes.agreed(_next_chunk(made, now - called))
 
 
 def _next_chunk(made: int, seconds: float) -> int:

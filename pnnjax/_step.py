@@ -14,6 +14,7 @@ from ._frozen import Frozen, is_trainable
 from ._layer import AbstractBoundedLayer
 from ._objective import AbstractLocalObjective, Objective, loss_of, predictions_of
 from ._search import AbstractSearch
+from ._sharding import Placement
 
 LOSSES = 4096
 """How many steps one call can make: the length of the record that it returns."""
@@ -43,6 +44,8 @@ class Task(eqx.Module):
     optimizer: optax.GradientTransformationExtraArgs | AbstractSearch
     batch_size: int
     loss_dtype: Any = eqx.field(static=True)
+    placement: Placement | None = eqx.field(static=True, default=None)
+    """On which devices; if on one, nothing is said of it."""
 
     def model(self, trained: PyTree) -> Any:
         """With these parameters."""
@@ -52,7 +55,8 @@ class Task(eqx.Module):
         """In which order the epoch of `step` goes through the examples."""
         epoch = step // self.steps_per_epoch
         key = jax.random.fold_in(self.order_key, epoch)
-        return jax.random.permutation(key, len(self.x))
+        order = jax.random.permutation(key, len(self.x))
+        return order if self.placement is None else self.placement.everywhere(order)
 
     def rows(
         self, order: Int[Array, " examples"], step: Int[Array, ""]
@@ -61,9 +65,25 @@ class Task(eqx.Module):
         first = step % self.steps_per_epoch * self.batch_size
         return lax.dynamic_slice_in_dim(order, first, self.batch_size)
 
+    def examples(self, rows: Int[Array, " batch"]) -> tuple[Array, Array]:
+        """Inputs and targets of the batch; each device takes its own."""
+        if self.placement is None:
+            return self.x[rows], self.y[rows]
+        return self.placement.cut((self.x[rows], self.y[rows]))
+
     def keys(self, step: Int[Array, ""]) -> Array | None:
         """A key for the noise of each example of the batch at `step`."""
         return example_keys(self.noise_key, step, self.batch_size)
+
+    def placed(self) -> "Task":
+        """The same, with its arrays on the devices of the placement."""
+        if self.placement is None:
+            return self
+        arrays, rest = eqx.partition(self, eqx.is_array)
+        fixed = self.placement.place(arrays.fixed)
+        whole = self.placement.replicate(eqx.tree_at(_fixed, arrays, None))
+        arrays = eqx.tree_at(_fixed, whole, fixed, is_leaf=lambda node: node is None)
+        return eqx.combine(arrays, rest)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -102,7 +122,10 @@ def advance(
 
     losses = jnp.zeros(LOSSES, task.loss_dtype)
     carry = (state, losses, jnp.asarray(True))
-    return lax.while_loop(lambda c: (c[0].step < stop) & c[2], epoch, carry)
+    state, *seen = lax.while_loop(lambda c: (c[0].step < stop) & c[2], epoch, carry)
+    if task.placement is not None:
+        seen = task.placement.everywhere(seen)
+    return _held(task, state), *seen
 
 
 @eqx.filter_jit
@@ -112,6 +135,7 @@ def predict(
     x: Shaped[Array, "examples ..."],
     key: PRNGKeyArray | None,
     batch_size: int,
+    placement: Placement | None = None,
 ) -> PyTree[Array]:
     """What metrics see of each example, `batch_size` of them at a time."""
     count = len(x)
@@ -122,12 +146,14 @@ def predict(
 
     def one_batch(operands):
         batch, rows = operands
-        return predictions_of(objective, model, x[rows], example_keys(key, batch, size))
+        own = x[rows] if placement is None else placement.cut(x[placement.cut(rows)])
+        return predictions_of(objective, model, own, example_keys(key, batch, size))
 
     outputs = lax.map(one_batch, (jnp.arange(batches), rows))
-    return jax.tree.map(
+    outputs = jax.tree.map(
         lambda out: out.reshape(batches * size, *out.shape[2:])[:count], outputs
     )
+    return outputs if placement is None else placement.everywhere(outputs)
 
 
 def example_keys(
@@ -163,7 +189,7 @@ def one_step(
 ) -> tuple[State, Inexact[Array, ""], Bool[Array, ""]]:
     """The state after a step, finite or not; the loss before it; whether it is."""
     rows = task.rows(order, state.step)
-    x, y = task.x[rows], task.y[rows]
+    x, y = task.examples(rows)
     if isinstance(task.optimizer, AbstractSearch):
         trained, memory, loss = _searched(task, task.optimizer, state, x, y)
     else:
@@ -171,7 +197,7 @@ def one_step(
     finite = _all_finite((loss, trained))
     model = project(task.model(trained))
     trained = eqx.filter(model, is_trainable(model))
-    return State(state.step + 1, trained, memory), loss, finite
+    return _held(task, State(state.step + 1, trained, memory)), loss, finite
 
 
 def _descended(
@@ -207,6 +233,18 @@ def _searched(
 
     key = jax.random.fold_in(task.search_key, state.step)
     return search.step(loss, state.memory, state.trained, key=key)
+
+
+def _fixed(task: Task) -> PyTree:
+    return task.fixed
+
+
+def _held(task: Task, state: State) -> State:
+    if task.placement is None:
+        return state
+    trained = task.placement.held(state.trained)
+    memory = task.placement.held(state.memory, beside=trained)
+    return State(task.placement.everywhere(state.step), trained, memory)
 
 
 def _all_finite(tree: PyTree) -> Bool[Array, ""]:

@@ -48,6 +48,8 @@ FLOORS = {
     "_session": 5,
     "_step": 5,
     "_fit": 5,
+    "_processes": 5,
+    "_sharding": 5,
     "devices/_calibration": 5,
     "plots": 6,
     "zoo": 7,
