@@ -1,39 +1,30 @@
 """One training step on crossbars of soft-bounds cells: us beside aihwkit.
 
     pip install aihwkit==1.1.0 torch==2.10.0
-    taskset -c 0 python benchmarks/peers_crossbar.py
+    python benchmarks/peers/crossbar.py
 
-784-256-10 with sigmoids, a batch of 64 that is there already, single precision, one
-core: the read, the transposed read, and an update by pulses. Both have cells that
-differ (30 % in the step, 1 % in up against down, 30 % in the bounds) and noise from
-pulse to pulse (30 %). aihwkit sends pulse trains for one example after the other, 31
-slots each; we draw how often they meet in the batch. Both read ideally but where it
-says "converters": aihwkit's default of 7 bits in and 9 out, with noise, which we do not
-have in this comparison. They take turns, in one process; without aihwkit, only we run.
+784-256-10 with sigmoids, a batch of 64 that is there already, single precision: the
+read, the transposed read, and an update by pulses. Both have cells that differ (30 % in
+the step, 1 % in up against down, 30 % in the bounds) and noise from pulse to pulse
+(30 %). aihwkit sends pulse trains for one example after the other, 31 slots each; we
+draw how often they meet in the batch. Both read ideally but where it says "converters":
+aihwkit's default of 7 bits in and 9 out, with noise, which we do not have in this
+comparison.
 
 Tiki-Taka is its preset for ReRAM (Gong et al. (2018), doi:10.1038/s41467-018-04485-1):
 one column of the fast array is moved to the slow one after every batch.
 """
 
-import argparse
 import functools
-import importlib.util
-import os
-import statistics
-import time
 
-# One core is what is compared, so no library may start threads of its own.
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
-os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from side_by_side import Here, begin, contest, finish, installed, versions
 
-import equinox as eqx  # noqa: E402
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import numpy as np  # noqa: E402
-import optax  # noqa: E402
-
-import pnnjax as pnn  # noqa: E402
+import pnnjax as pnn
 
 SIZES, BATCH, STEPS, RATE = (784, 256, 10), 64, 20, 0.1
 BASELINE = {"step": 0.002, "low": -0.6, "high": 0.6}
@@ -128,7 +119,7 @@ class Ours:
             return jax.grad(loss)(trained, fixed, x, y)
 
         self.train = train
-        self.parts = {"forward": forward, "and backward": gradient}
+        self.parts = {"forward": forward, "forward and gradient": gradient}
 
     def run(self):
         (self.trained, self.memory), losses = self.train(self.trained, self.memory)
@@ -187,43 +178,24 @@ def configurations():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=9)
-    repeats = parser.parse_args().repeats
-    ours = {name: Ours(optimizer) for name, optimizer in optimizers().items()}
-    first = next(iter(ours.values()))
-    cases = {f"pnnjax  {name}": case.run for name, case in ours.items()}
-    for name in first.parts:
-        cases[f"pnnjax  {name}"] = functools.partial(first.run_part, name)
-    if importlib.util.find_spec("aihwkit"):
-        for name, config in configurations().items():
-            cases[f"aihwkit {name}"] = Theirs(config).run
-    report(measured(cases, repeats))
-
-
-def measured(cases, repeats):
-    """Milliseconds a step; what is run first compiles, or allocates."""
-    times = {name: [] for name in cases}
-    for run in cases.values():
-        run()
-    for _ in range(repeats):
-        for name, run in cases.items():
-            begun = time.perf_counter()
-            run()
-            times[name].append(1e3 * (time.perf_counter() - begun) / STEPS)
-    return times
-
-
-def report(times):
-    for name, own in times.items():
-        line = f"{name:32} {statistics.median(own):6.2f} ms"
-        kind = name[8:].split(",")[0]
-        reference = times.get(f"pnnjax  {kind}")
-        if name.startswith("aihwkit"):
-            ratios = sorted(a / b for a, b in zip(own, reference, strict=True))
-            middle = statistics.median(ratios)
-            line += f"  {middle:5.1f} x ours ({ratios[0]:.1f}-{ratios[-1]:.1f})"
-        print(line)
+    options = begin(__doc__)
+    theirs = {}
+    if installed("aihwkit", "pip install aihwkit==1.1.0 torch==2.10.0"):
+        theirs = configurations()
+    rows = []
+    for name, optimizer in optimizers().items():
+        ours = Ours(optimizer)
+        cases = {"pnnjax": Here(ours.run)}
+        for kind, config in theirs.items():
+            if kind.startswith(name):
+                suffix = kind.removeprefix(name)
+                cases[f"aihwkit{suffix}"] = Here(Theirs(config).run)
+        for part in ours.parts if name == "soft bounds" else ():
+            run = functools.partial(ours.run_part, part)
+            cases[f"pnnjax, {part} alone"] = Here(run)
+        what = f"784-256-10, batch 64, a step, {name}"
+        rows += contest(what, cases, options.rounds, per=STEPS)
+    finish(rows, options, versions("pnnjax", "jax", "aihwkit", "torch"))
 
 
 if __name__ == "__main__":

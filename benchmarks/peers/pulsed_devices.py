@@ -1,16 +1,16 @@
-"""Pulsed memory cells beside aihwkit's, which go from one pulse to the next.
+"""Pulsed memory cells: times and states of us beside aihwkit's same cells.
 
     pip install aihwkit==1.1.0 torch==2.10.0
-    python benchmarks/peers_pulsed_devices.py
+    python benchmarks/peers/pulsed_devices.py
 
 First single cells that are all alike, without noise: pulses up from the lowest state,
-then as many down. Then many cells, with the variation and the noise of each: what the
-state is on average, and how it is spread, after some pulses up and some down.
+then as many down, which must agree to a thousandth of the range at each count. Then
+many cells, with the variation and the noise of each: what the state is on average, and
+how it is spread, after some pulses up and some down. What is timed is 50 pulses up and
+50 down on 4000 cells: aihwkit goes from one pulse to the next, we jump.
 
 aihwkit's `up_down` of $b$ makes steps of 1 up and $1 - b$ down: our step is the mean.
 """
-
-import argparse
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from aihwkit.utils.visualization import (
     compute_pulse_response,
     get_tile_for_plotting,
 )
+from side_by_side import Here, begin, contest, finish, versions
 
 from pnnjax.circuits import (
     IDENTICAL,
@@ -93,30 +94,81 @@ def ours(make, settings, ups, downs, cells, step, alike):
     return np.asarray(high), np.asarray(low)
 
 
+def check_alike(case: str, step: float) -> float:
+    """The largest difference of cells without noise, in shares of the range."""
+    make, settings, other, others = CASES[case]
+    worst = 0.0
+    for count in (1, 10, 100, 400):
+        order = np.repeat([1, -1], count)
+        found = theirs(other, others, order, 1, step, True)
+        high, low = ours(make, settings, count, count, 1, step, True)
+        error = high - found[count - 1], low - found[-1]
+        worst = max(worst, float(np.abs(error).max()) / 1.2)
+    print(f"{case:18} alike: largest difference {worst:.1e} of the range")
+    assert worst < 1e-3, f"{case}: cells that are alike differ by {worst:.1e}"
+    return worst
+
+
+def print_varied(case: str, step: float) -> None:
+    make, settings, other, others = CASES[case]
+    found = theirs(other, others, np.repeat([1, -1], 50), CELLS, step, False)
+    pair = ours(make, settings, 50, 50, CELLS, step, False)
+    for when, mine, other_ones in zip(
+        ("50 up", "and 50 down"), pair, (found[49], found[-1]), strict=True
+    ):
+        print(
+            f"{'':18} varied, {when:12} mean {mine.mean():.4f} and "
+            f"{other_ones.mean():.4f}, deviation {mine.std():.4f} and "
+            f"{other_ones.std():.4f}"
+        )
+
+
+def timed(case: str, step: float) -> dict[str, Here]:
+    """The pulses alone: cells that vary are made before."""
+    make, settings, other, others = CASES[case]
+    device = make(step, **OURS, **settings)
+    start = jnp.full(CELLS, -0.2)
+    cells = device.manufacture(start, key=jax.random.key(0))
+
+    @jax.jit
+    def pulses(state, cells, key):
+        for counts, own in zip(((50, 0), (0, 50)), jax.random.split(key), strict=True):
+            up, down = (jnp.full(CELLS, float(count)) for count in counts)
+            state, cells = device.pulse(state, cells, up, down, key=own)
+        return state
+
+    config = SingleRPUConfig(
+        device=other(dw_min=step, up_down=TILT, **BOUNDS, **others)
+    )
+    tile = get_tile_for_plotting(config, CELLS, noise_free=False)
+    x, up = -torch.ones(1, 1), torch.ones(1, CELLS)
+
+    def their_pulses():
+        for direction in np.repeat([1.0, -1.0], 50):
+            tile.update(x, direction * up)
+
+    key = jax.random.key(1)
+    return {
+        "pnnjax": Here(lambda: jax.block_until_ready(pulses(start, cells, key))),
+        "aihwkit": Here(their_pulses),
+    }
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--step", type=float, default=0.002)
-    step = parser.parse_args().step
-    for name, (make, settings, other, others) in CASES.items():
-        worst = 0.0
-        for count in (1, 10, 100, 400):
-            order = np.repeat([1, -1], count)
-            found = theirs(other, others, order, 1, step, True)
-            high, low = ours(make, settings, count, count, 1, step, True)
-            error = high - found[count - 1], low - found[-1]
-            worst = max(worst, np.abs(error).max())
-        print(f"{name:18} alike: largest difference {worst / 1.2:.1e} of the range")
-        order = np.repeat([1, -1], 50)
-        found = theirs(other, others, order, CELLS, step, False)
-        pair = ours(make, settings, 50, 50, CELLS, step, False)
-        for when, mine, other_ones in zip(
-            ("50 up", "and 50 down"), pair, (found[49], found[-1]), strict=True
-        ):
-            print(
-                f"{'':18} varied, {when:12} mean {mine.mean():.4f} and "
-                f"{other_ones.mean():.4f}, deviation {mine.std():.4f} and "
-                f"{other_ones.std():.4f}"
-            )
+    def add(parser):
+        parser.add_argument("--step", type=float, default=0.002)
+
+    options = begin(__doc__, add)
+    torch.set_num_threads(1)
+    rows = []
+    for case in list(CASES)[2:3] if options.quick else CASES:
+        worst = check_alike(case, options.step)
+        print_varied(case, options.step)
+        what = f"{case}, {CELLS} cells, 50 pulses up and 50 down"
+        found = contest(what, timed(case, options.step), options.rounds)
+        note = f"cells alike: {worst:.0e} of the range"
+        rows += [row._replace(note=note) for row in found]
+    finish(rows, options, versions("pnnjax", "jax", "aihwkit", "torch"))
 
 
 if __name__ == "__main__":

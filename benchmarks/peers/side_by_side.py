@@ -148,13 +148,13 @@ def compared(
 
 
 def table(rows: Sequence[Row]) -> str:
-    """In Markdown; where we are slower the ratio is in bold."""
+    """In Markdown; where a peer is faster the ratio is in bold."""
     return "\n".join([HEAD, *map(line, rows)])
 
 
 def line(row: Row) -> str:
     ratio = f"{_digits(row.ratio)} ({_digits(row.low)}–{_digits(row.high)})"
-    if row.ratio < 1:
+    if row.ratio < 1 and not row.peer.startswith("pnnjax"):
         ratio = f"**{ratio}**"
     memory = " / ".join("–" if m is None else f"{m:.0f}" for m in row.memory)
     cells = (

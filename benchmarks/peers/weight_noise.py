@@ -1,33 +1,24 @@
 """Training with noise on the weights, 784-256-10, batch 64: us beside aihwkit.
 
-    pip install aihwkit torch==2.10.0
-    taskset -c 0 python benchmarks/peers_weight_noise.py
+    pip install aihwkit==1.1.0 torch==2.10.0
+    python benchmarks/peers/weight_noise.py
 
 Sigmoid units, float32, plain SGD. Each step draws new Gaussian noise of deviation 0.1
 times the range for every weight, in each of the two layers; the gradient is that at the
-noisy weights. Both run in turn, in one process, on one thread each. Without aihwkit,
-ours run alone.
+noisy weights. aihwkit has its default converters, ours has none.
 """
 
-import os
-import statistics
-import time
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from side_by_side import Here, begin, contest, finish, installed, versions
 
-# One core is what is compared, so no library may start threads of its own.
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
-os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
-
-import equinox as eqx  # noqa: E402
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import numpy as np  # noqa: E402
-import optax  # noqa: E402
-
-import pnnjax as pnn  # noqa: E402
+import pnnjax as pnn
 
 SIZES, BATCH, SIGMA, RATE = (784, 256, 10), 64, 0.1, 0.01
-ROUNDS, STEPS = 30, 10
+STEPS = 10
 
 
 def batch():
@@ -108,35 +99,23 @@ def theirs(noisy):
 
 
 def main():
+    options = begin(__doc__)
     pair, single = pnn.circuits.DifferentialPair(), pnn.circuits.Referenced()
     # The weight is twice a state of one cell, or the difference of two cells'.
-    runs = {
-        "pnnjax, one cell a weight": ours(single, SIGMA / 2),
+    noisy = {
+        "pnnjax": ours(single, SIGMA / 2),
         "pnnjax, two cells a weight": ours(pair, SIGMA / 2**0.5),
-        "pnnjax, no noise": ours(single, 0.0),
     }
-    try:
-        runs["aihwkit, ADD_NORMAL"] = theirs(True)
-        runs["aihwkit, no noise"] = theirs(False)
-    except ImportError as missing:
-        print(f"without aihwkit: {missing}")
-    times = {name: [] for name in runs}
-    for run in runs.values():
-        run()
-    for _ in range(ROUNDS):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            times[name].append((time.perf_counter() - start) / STEPS)
-    for name, own in times.items():
-        middle, least = 1e3 * statistics.median(own), 1e3 * min(own)
-        print(f"{name:28} {middle:.2f} ms a step (least {least:.2f})")
-    peer = times.get("aihwkit, ADD_NORMAL")
-    if peer:
-        for name in list(runs)[:2]:
-            ratios = [b / a for a, b in zip(times[name], peer, strict=True)]
-            low, middle, high = np.percentile(ratios, [10, 50, 90])
-            print(f"{name}: {middle:.1f} times as fast ({low:.1f} to {high:.1f})")
+    quiet = {"pnnjax": ours(single, 0.0)}
+    if installed("aihwkit", "pip install aihwkit==1.1.0 torch==2.10.0"):
+        noisy["aihwkit, ADD_NORMAL"] = theirs(True)
+        quiet["aihwkit"] = theirs(False)
+    rows = []
+    for kind, runs in {"new noise": noisy, "no noise": quiet}.items():
+        cases = {name: Here(run) for name, run in runs.items()}
+        what = f"784-256-10, batch 64, a step, {kind} on every weight"
+        rows += contest(what, cases, options.rounds, per=STEPS)
+    finish(rows, options, versions("pnnjax", "jax", "aihwkit", "torch"))
 
 
 if __name__ == "__main__":
