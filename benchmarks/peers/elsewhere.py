@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from side_by_side import Here
 
@@ -30,18 +31,22 @@ class Elsewhere:
         self.cases = {name: There(self, name) for name in hello["cases"]}
         self.notes: dict[str, str] = hello["notes"]
 
-    def ask(self, **request: object) -> object:
+    def ask(self, **request: object) -> Any:
         print(json.dumps(request), file=self.process.stdin, flush=True)
         return self._answer()
 
     def close(self) -> None:
         self.process.communicate()
 
-    def _answer(self):
+    def _answer(self) -> Any:
+        assert self.process.stdout is not None
         answer = self.process.stdout.readline()
         if not answer:
-            code = self.process.wait()
-            raise RuntimeError(f"{self.script} ended with {code}: see its words above.")
+            self.close()
+            raise RuntimeError(
+                f"{self.script} ended with {self.process.returncode}: see its words "
+                "above."
+            )
         return json.loads(answer)
 
 
