@@ -30,6 +30,8 @@ def drive(
 ) -> "DataFrame":
     """Run those of `jobs` that `store` has not, and keep each as it ends.
 
+    A job that was lost the last time is run again.
+
     **Arguments:** `jobs`: by names that say all that decides their rows. `title`: for
     the progress on standard error. `lost`: makes the rows of a job that was lost with
     each worker that tried it; by default one row, with nothing but its error.
@@ -39,6 +41,7 @@ def drive(
     Whatever stops it, what has ended is kept, and the same call goes on from there.
     """
     with store.writing() as damaged:
+        store.forget(store.lost() & jobs.keys())
         finished = store.finished()
         waiting = {name: job for name, job in jobs.items() if name not in finished}
         _say_damaged(damaged, progress)

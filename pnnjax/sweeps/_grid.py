@@ -224,7 +224,7 @@ def _check_trains(kind: type[zoo.AbstractStudy]) -> None:
         )
 
 
-def _seeds(seeds: Seeds) -> Sequence[int]:
+def _seeds(seeds: Any) -> Sequence[int]:
     if isinstance(seeds, int) and not isinstance(seeds, bool):
         seeds = range(seeds)
     listed = seeds if isinstance(seeds, range) else _listed(seeds)

@@ -42,7 +42,8 @@ def run(
     """A row for each point of `sweep`, in its order, also for those that failed.
 
     Rows are kept in the folder `out` as they are found. Called again, it goes on with
-    what is missing there; a sweep with further points adds those.
+    what is missing there, and with what was lost because its process was; a sweep with
+    further points adds those. What has failed by itself would fail again, and is kept.
 
     **Arguments:** `engine`: `LocalProcesses()` by default. `at_most`: how many points
     are compiled together. `confirm`: given a sentence about a sweep of more than 10,000
@@ -56,8 +57,7 @@ def run(
     store = Store.claim(
         Path(out), KIND, description, grown=lambda there: _grown(there, sweep)
     )
-    found = store.whole()
-    done = set(found["key"]) if found.height else set()
+    done = _done(store)
     jobs = _missing(store, done, at_most, progress)
     rows = drive(
         store,
@@ -119,6 +119,13 @@ def _grown(there: Mapping[str, Any], sweep: Sweep) -> Mapping[str, Any]:
         "sweeps": [*there["sweeps"], sweep.described()],
         "modules": {**there["modules"], **modules},
     }
+
+
+def _done(store: Store) -> set[str]:
+    found, lost = store.whole(), store.lost()
+    if not found.height:
+        return set()
+    return {key for key, job in found.select("key", "job").rows() if job not in lost}
 
 
 def _missing(

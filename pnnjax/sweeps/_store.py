@@ -212,6 +212,11 @@ class Store:
             rows = [dict(zip(names, row, strict=True)) for row in found]
         return polars.DataFrame(rows, infer_schema_length=None)
 
+    def lost(self) -> set[str]:
+        """The jobs that were lost with their workers."""
+        found = self._asked("SELECT name FROM jobs WHERE state = 'lost'")
+        return {name for (name,) in found}
+
     def forget(self, names: Iterable[str]) -> None:
         """Delete these jobs' rows."""
         known = list(names)
@@ -241,13 +246,17 @@ class Store:
         return [(unquote(path.stem), path) for path in paths]
 
     def _digests(self) -> dict[str, str]:
+        return dict(self._asked("SELECT name, digest FROM jobs"))
+
+    def _asked(self, query: str) -> list[tuple[Any, ...]]:
+        """What the index says: nothing, where it is lost or damaged."""
         if not (self.folder / STATUS).exists():
-            return {}
+            return []
         try:
             with self._index() as index:
-                return dict(index.execute("SELECT name, digest FROM jobs"))
+                return index.execute(query).fetchall()
         except sqlite3.DatabaseError:
-            return {}
+            return []
 
     @contextmanager
     def _index(self) -> Iterator[sqlite3.Connection]:

@@ -43,6 +43,8 @@ def sweep_table(found: "DataFrame", code: str, sweep: Sweep) -> "DataFrame":
         _settings(sweep, code), infer_schema_length=None, strict=False
     )
     rest = found.drop([name for name in found.columns if name.startswith(SET)])
+    # Of a point that was lost and then found, what was found.
+    rest = rest.sort(polars.col("error").is_not_null(), maintain_order=True)
     rest = rest.unique("key", keep="first", maintain_order=True)
     joined = settings.join(rest, on="key", how="inner", maintain_order="left")
     first = ["key", "experiment", "estimator", "seed"]
