@@ -222,7 +222,9 @@ def test_two_machines_of_which_one_is_killed_find_what_local_processes_find(
         nodes.remove_node(second, allow_graceful=False)
         killed.append(True)
 
-    engine = Disturbed(RayCluster(nodes.address), kill)
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    engine = RayCluster(nodes.address, environment={"PYTHONPATH": path})
+    engine = Disturbed(engine, kill)
     there = run(sweep, tmp_path / "ray", engine=engine, at_most=10, progress=False)
     assert killed and there.height == local.height == 200
     assert there["error"].null_count() == 200

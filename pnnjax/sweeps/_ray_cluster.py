@@ -27,7 +27,7 @@ REACH = 5.0
 INSPECTION = 120.0
 """How long the machines may take to say what they run (s)."""
 
-PASSED_ON = ("PNNJAX_DATA", "XLA_FLAGS", "JAX_PLATFORMS")
+PASSED_ON = ("PNNJAX_DATA", "PYTHONPATH", "XLA_FLAGS", "JAX_PLATFORMS")
 
 STORE = 200_000_000
 """Of the shared memory of a cluster of our own (bytes): rows are small."""
@@ -42,8 +42,8 @@ class RayCluster(AbstractEngine):
 
     Each machine must have the same Python, JAX and pnnjax; that is checked before any
     work starts, and again in each worker. `PNNJAX_DATA` is passed on, as are
-    `XLA_FLAGS` and `JAX_PLATFORMS`: where the data lie elsewhere, say so in
-    `environment`.
+    `PYTHONPATH`, `XLA_FLAGS` and `JAX_PLATFORMS`: where the data lie elsewhere, say so
+    in `environment`. An experiment given as `module:Class` must be on each machine.
     """
 
     address: str | None

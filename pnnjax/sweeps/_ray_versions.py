@@ -1,5 +1,6 @@
 """What a machine of a cluster runs."""
 
+import inspect
 from collections.abc import Callable
 
 
@@ -30,4 +31,5 @@ def inspector() -> Callable[[], dict[str, str]]:
             versions["code of pnnjax"] = code_version()
         return versions
 
-    return found
+    # Without what checks types while it is tested here, and can't travel.
+    return inspect.unwrap(found)

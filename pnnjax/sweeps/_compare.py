@@ -1,0 +1,344 @@
+"""Two methods side by side, on the same seeds."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .. import plots
+from .._estimator import PhysicalCost
+from ._durable import write_whole
+from ._engine import AbstractEngine
+from ._follow import Followed, NotFollowedError, cost_of, follow
+from ._grid import OWN, Grid, GridError, Seeds, Sweep
+from ._page import Picture, Table, Text, write_page
+from ._paired import Paired, paired
+from ._run import run
+from ._sides import CompareError, Side, side_of, sides_of_frame
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from polars import DataFrame
+
+PICTURE = "comparison.png"
+QUANTITIES = "comparison.csv"
+PAIRS = "comparison_seeds.csv"
+PAGE = "comparison.html"
+
+
+class Cost(NamedTuple):
+    """What a method takes; each part `None` where it is not known."""
+
+    gradient: PhysicalCost | None
+    """Of one example."""
+    examples: int | None
+    """Of which the whole training takes the gradient."""
+    why: str
+    """Why something is not known; empty if nothing is."""
+
+
+class Comparison(NamedTuple):
+    """Two methods, B against A, on the seeds that they have in common."""
+
+    a: Side
+    b: Side
+    seeds: tuple[int, ...]
+    difference: Paired
+    """Of the experiment's figure."""
+    costs: tuple[Cost, Cost]
+    followed: tuple[Followed | None, Followed | None]
+    """One training of each, with the first of the seeds."""
+    notes: tuple[str, ...]
+    """What else must be known to read it."""
+
+    def values(self) -> tuple[np.ndarray, np.ndarray]:
+        """The figure of each seed, of A and of B."""
+        a, b = (
+            np.asarray([side.runs[seed].value for seed in self.seeds])
+            for side in (self.a, self.b)
+        )
+        return a, b
+
+    def pairs(self) -> "DataFrame":
+        """A row a seed: `seed`, `a`, `b`, `difference`."""
+        import polars
+
+        a, b = self.values()
+        return polars.DataFrame(
+            {"seed": self.seeds, "a": a, "b": b, "difference": b - a}
+        )
+
+    def table(self) -> "DataFrame":
+        """A row a quantity: its mean for A and B, B minus A, the interval of that."""
+        import polars
+
+        a, b = self.values()
+        rows = [_row(self.a.figure, a, b, self.difference)]
+        for name in _metrics(self):
+            last = [
+                np.asarray([_last(side, seed, name) for seed in self.seeds])
+                for side in (self.a, self.b)
+            ]
+            if not all(map(np.array_equal, last, (a, b))):
+                difference = paired(last[0], last[1])
+                rows.append(_row(f"{name}, at the end", last[0], last[1], difference))
+        rows += _costs(*self.costs)
+        rows += _followed(*self.followed)
+        return polars.DataFrame(rows, infer_schema_length=None)
+
+    def figure(self) -> "Figure":
+        """Curves, seeds with their differences, and alignment where it was measured."""
+        labels = self.a.label, self.b.label
+        histories = {
+            side.label: [
+                history for history in map(side.history, self.seeds) if history
+            ]
+            for side in (self.a, self.b)
+        }
+        complete = all(len(runs) == len(self.seeds) for runs in histories.values())
+        return plots.comparison(
+            dict(zip(labels, self.values(), strict=True)),
+            self.seeds,
+            (self.difference.mean, self.difference.low, self.difference.high),
+            quantity=self.a.figure,
+            histories=histories if complete else {},
+            alignments={
+                label: (one.steps, one.cosines)
+                for label, one in zip(labels, self.followed)
+                if one is not None
+            },
+        )
+
+    def write(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """The picture, the table, the seeds, and a page with all of them."""
+        out = Path(folder)
+        out.mkdir(parents=True, exist_ok=True)
+        self.figure().savefig(out / PICTURE)
+        for name, frame in ((QUANTITIES, self.table()), (PAIRS, self.pairs())):
+            write_whole(out / name, frame.write_csv().encode())
+        said = "\n\n".join([self.difference.in_words(), *self.notes])
+        parts = [
+            Text("What is found", f"A: {self.a.label}\n\nB: {self.b.label}\n\n{said}"),
+            Picture("Side by side", self.figure(), _CAPTION),
+            Table("Quantities", self.table(), _QUANTITIES),
+            Table("Seeds", self.pairs(), "The figure of each seed, and B minus A."),
+        ]
+        write_page(out / PAGE, f"{self.a.label} and {self.b.label}", parts)
+        return [out / name for name in (PICTURE, QUANTITIES, PAIRS, PAGE)]
+
+
+_CAPTION = (
+    "Curves are means over seeds, with one standard deviation on either side. A line "
+    "joins what the same seed found; the interval is that of the mean difference."
+)
+_QUANTITIES = (
+    "Means over the seeds in common. Low and high: the 95 % interval of the paired "
+    "difference, by Student's t."
+)
+
+
+def compare(a: str, b: str, *, alignment: bool = False) -> Comparison:
+    """What two folders hold: runs of `pnnjax train`, or sweeps, or parts of these.
+
+    **Arguments:** `a`, `b`: a folder, or `"DIR:name=value"` for its runs with that
+    setting or `estimator`; several are joined by semicolons. `alignment`: train each
+    once more, with the first seed, to see how well its gradients point.
+    **Raises:** `CompareError` if they are unfinished or have no seed or experiment in
+    common; `zoo.FolderError` if there are none.
+    """
+    return compared(_apart(side_of(a), a), _apart(side_of(b), b), alignment)
+
+
+def compare_estimators(
+    a: str,
+    b: str,
+    *,
+    experiment: str,
+    seeds: Seeds,
+    out: str | os.PathLike[str],
+    settings: Mapping[str, Any] | None = None,
+    engine: AbstractEngine | None = None,
+    alignment: bool = True,
+    progress: bool = True,
+) -> Comparison:
+    """Train `experiment` with each of two estimators, on the same seeds.
+
+    The runs are a sweep in the folder `out`: stopped, the same call goes on with it.
+
+    **Arguments:** `a`, `b`: calls such as `"SPSA(samples=8)"`, or `"own"`.
+    `alignment`: as in `compare`.
+    **Raises:** as `Grid`, `run` and `compare` do.
+    """
+    grid = Grid(experiment, settings=settings, estimators=[a, b], seeds=seeds)
+    if len(grid.estimators) < 2:
+        raise CompareError(f"`{a}` and `{b}` are the same estimator.")
+    if grid.count() != 2 * len(grid.seeds):
+        raise GridError("Give each setting one value: two estimators are compared.")
+    frame = run(Sweep(grid), out, engine=engine, progress=progress)
+    names = {OWN if rule is None else rule: rule for rule in grid.estimators}
+    first, second = sides_of_frame(frame, names)
+    return compared(first, second, alignment)
+
+
+def compared(a: Side, b: Side, alignment: bool) -> Comparison:
+    """**Raises:** `CompareError` if they have nothing in common."""
+    if (a.experiment, a.figure) != (b.experiment, b.figure) and a.runs and b.runs:
+        raise CompareError(
+            f"`{a.label}` is `{a.experiment}` ({a.figure}), and `{b.label}` is "
+            f"`{b.experiment}` ({b.figure}): they have no figure in common."
+        )
+    for side in (a, b):
+        if not side.runs:
+            seed, why = next(iter(side.failed.items()))
+            raise CompareError(
+                f"Every run of `{side.label}` has failed; seed {seed}: {why}"
+            )
+    seeds = tuple(sorted(a.runs.keys() & b.runs.keys()))
+    if not seeds:
+        raise CompareError(
+            f"There is no seed in common: `{a.label}` has {_listed(a.runs)}, "
+            f"`{b.label}` has {_listed(b.runs)}. Run both on the same seeds."
+        )
+    first, second = (
+        np.asarray([side.runs[seed].value for seed in seeds]) for side in (a, b)
+    )
+    costs, followed, notes = [], [], _left_out(a, b, seeds)
+    for side in (a, b):
+        cost, course = _looked_at(side, seeds[0], alignment)
+        costs.append(cost)
+        followed.append(course)
+        notes += [f"{side.label}: {cost.why}."] if cost.why else []
+    return Comparison(
+        a,
+        b,
+        seeds,
+        paired(first, second),
+        (costs[0], costs[1]),
+        (followed[0], followed[1]),
+        tuple(notes),
+    )
+
+
+def _apart(side: Side, text: str) -> Side:
+    """With a label that says more, where two folders have the same name."""
+    return side._replace(label=text) if side.label == Path(text).name else side
+
+
+def _left_out(a: Side, b: Side, seeds: tuple[int, ...]) -> list[str]:
+    notes = []
+    for side in (a, b):
+        other = sorted(side.runs.keys() - set(seeds))
+        if other:
+            notes.append(f"{side.label}: seeds {_listed(other)} have no partner.")
+        notes += [
+            f"{side.label}: seed {seed} failed: {why}."
+            for seed, why in side.failed.items()
+        ]
+    return notes
+
+
+def _looked_at(side: Side, seed: int, alignment: bool) -> tuple[Cost, Followed | None]:
+    try:
+        study = side.study(seed)
+        gradient, examples = cost_of(study, seed)
+        course = follow(study, seed) if alignment else None
+    except (NotFollowedError, LookupError, ValueError, TypeError) as error:
+        why = f"cost and alignment are not known, since {error}".rstrip(".")
+        return Cost(None, None, why), None
+    return Cost(gradient, examples, ""), course
+
+
+def _row(name: str, a: Any, b: Any, difference: Paired) -> dict[str, Any]:
+    return {
+        "quantity": name,
+        "a": float(np.mean(a)),
+        "b": float(np.mean(b)),
+        "difference": difference.mean,
+        "low": difference.low,
+        "high": difference.high,
+        "p": difference.rank_test,
+        "seeds": len(difference.differences),
+    }
+
+
+def _plain(name: str, a: Any, b: Any) -> dict[str, Any]:
+    first, second = (None if value is None else float(value) for value in (a, b))
+    change = None if first is None or second is None else second - first
+    nothing = {"low": None, "high": None, "p": None, "seeds": None}
+    return {
+        "quantity": name, "a": first, "b": second, "difference": change, **nothing
+    }  # fmt: skip
+
+
+def _costs(a: Cost, b: Cost) -> list[dict[str, Any]]:
+    if a.gradient is None and b.gradient is None:
+        return []
+    rows = [
+        _plain(f"{words} a gradient", *(_field(cost, field) for cost in (a, b)))
+        for field, words in _FIELDS.items()
+    ]
+    totals = ("runs", "relaxations")
+    rows += [
+        _plain(f"{_FIELDS[field]} in all", *(_total(cost, field) for cost in (a, b)))
+        for field in totals
+    ]
+    return [row for row in rows if row["a"] or row["b"]]
+
+
+_FIELDS = {
+    "runs": "physical runs",
+    "relaxations": "relaxations",
+    "measurements": "measured values",
+    "flops": "digital operations",
+}
+
+
+def _field(cost: Cost, field: str) -> float | None:
+    return None if cost.gradient is None else getattr(cost.gradient, field)
+
+
+def _total(cost: Cost, field: str) -> float | None:
+    each = _field(cost, field)
+    return None if each is None or cost.examples is None else each * cost.examples
+
+
+def _followed(a: Followed | None, b: Followed | None) -> list[dict[str, Any]]:
+    if a is None and b is None:
+        return []
+    seconds = (None if f is None else f.seconds_per_step for f in (a, b))
+    rows = [_plain("seconds a step, simulated", *seconds)]
+    layers = dict.fromkeys(
+        name for one in (a, b) if one is not None for name in one.cosines
+    )
+    for name in layers:
+        means = (
+            None if f is None or name not in f.cosines else _mean(f.cosines[name])
+            for f in (a, b)
+        )
+        rows.append(_plain(f"cosine of {name}, mean over training", *means))
+    return rows
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else None
+
+
+def _metrics(found: Comparison) -> list[str]:
+    histories = [
+        side.history(seed) for side in (found.a, found.b) for seed in found.seeds
+    ]
+    names = [set() if each is None else set(each.metrics) for each in histories]
+    return sorted(set.intersection(*names))
+
+
+def _last(side: Side, seed: int, name: str) -> float:
+    history = side.history(seed)
+    return float("nan") if history is None else float(history.metrics[name][-1])
+
+
+def _listed(seeds: Any) -> str:
+    found = sorted(seeds)
+    shown = ", ".join(map(str, found[:8]))
+    return shown + (f" and {len(found) - 8} more" if len(found) > 8 else "")
