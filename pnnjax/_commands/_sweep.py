@@ -99,8 +99,8 @@ def sweep(
 
 def _run(asked: SweepFile, folder: Path, engine: AbstractEngine, yes: bool) -> None:
     terminal = console()
-    count, seeds = asked.sweep.count(), len(asked.sweep.grids)
-    terminal.print(f"{count} points of {seeds} grid(s), into {folder}", soft_wrap=True)
+    count = asked.sweep.count()
+    terminal.print(f"{count} points, into {folder}", soft_wrap=True)
     frame = run(
         asked.sweep,
         folder,
