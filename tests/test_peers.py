@@ -71,7 +71,9 @@ WORKER = """
 import sys
 sys.path.insert(0, {folder!r})
 from elsewhere import serve
-serve({{"nothing": lambda: print("loud")}}, {{"peer": "1.0"}}, {{"nothing": "here"}})
+from side_by_side import Here
+case = Here(lambda: print("loud"))
+serve({{"nothing": case}}, {{"peer": "1.0"}}, {{"nothing": "here"}})
 """
 
 

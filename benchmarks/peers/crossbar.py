@@ -185,14 +185,14 @@ def main():
     rows = []
     for name, optimizer in optimizers().items():
         ours = Ours(optimizer)
-        cases = {"pnnjax": Here(ours.run)}
+        cases = {"pnnjax": Here(ours.run, weighed=False)}
         for kind, config in theirs.items():
             if kind.startswith(name):
                 suffix = kind.removeprefix(name)
                 cases[f"aihwkit{suffix}"] = Here(Theirs(config).run)
         for part in ours.parts if name == "soft bounds" else ():
             run = functools.partial(ours.run_part, part)
-            cases[f"pnnjax, {part} alone"] = Here(run)
+            cases[f"pnnjax, {part} alone"] = Here(run, weighed=False)
         what = f"784-256-10, batch 64, a step, {name}"
         rows += contest(what, cases, options.rounds, per=STEPS)
     finish(rows, options, versions("pnnjax", "jax", "aihwkit", "torch"))

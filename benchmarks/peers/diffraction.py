@@ -14,6 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jitted import Jitted
 from side_by_side import Here, begin, contest, finish, installed, versions
 
 from pnnjax.optics import (
@@ -111,7 +112,7 @@ def torchoptics_cases(phases, field):
     }
 
 
-def jax_cases(phases, field) -> dict[str, Here]:
+def jax_cases(phases, field) -> dict[str, Jitted]:
     transfer = our_transfer_function()
     cases = {}
     for name, function, before in (
@@ -120,13 +121,12 @@ def jax_cases(phases, field) -> dict[str, Here]:
         ("plain padded FFT", plain, (transfer,)),
         ("plain padded FFT, image by image", mapped, (transfer,)),
     ):
-        gradient = jax.jit(jax.grad(function, argnums=len(before)))
-        arguments = (*before, phases, field)
-        cases[name] = Here(lambda f=gradient, a=arguments: jax.block_until_ready(f(*a)))
+        gradient = jax.grad(function, argnums=len(before))
+        cases[name] = Jitted(gradient, *before, phases, field)
     return cases
 
 
-def differences(cases: dict[str, Here]) -> dict[str, str]:
+def differences(cases: dict[str, Jitted]) -> dict[str, str]:
     """How far each gradient is from ours."""
     gradients = {name: np.asarray(case.run()) for name, case in cases.items()}
     ours, notes = gradients["pnnjax"], {}

@@ -7,11 +7,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from side_by_side import Here
+from side_by_side import Case
 
 
 class Elsewhere:
@@ -65,7 +65,7 @@ class There:
 
 
 def serve(
-    cases: Mapping[str, Callable[[], object]],
+    cases: Mapping[str, Case],
     versions: Mapping[str, str],
     notes: Mapping[str, str],
 ) -> None:
@@ -76,7 +76,7 @@ def serve(
     hello = {"cases": list(cases), "versions": dict(versions), "notes": dict(notes)}
     print(json.dumps(hello), file=answers, flush=True)
     for request in map(json.loads, sys.stdin):
-        case = Here(cases[request["name"]])
+        case = cases[request["name"]]
         calls = request["calls"]
         answer = case.seconds(calls) if calls else case.memory()
         print(json.dumps(answer), file=answers, flush=True)

@@ -52,7 +52,7 @@ def ours(name: str, dimension: int, population: int, steps: int) -> Here:
     )
     state = State(jnp.int32(0), point, search.init(point))
     stop = jnp.int32(steps)
-    return Here(lambda: jax.block_until_ready(advance(task, state, stop)))
+    return Here(lambda: jax.block_until_ready(advance(task, state, stop)), False)
 
 
 def theirs(name: str, dimension: int, population: int, steps: int) -> Here:
@@ -83,7 +83,7 @@ def theirs(name: str, dimension: int, population: int, steps: int) -> Here:
 
         return jax.lax.scan(generation, state, jax.random.split(key, steps))[0]
 
-    return Here(lambda: jax.block_until_ready(loop(start)))
+    return Here(lambda: jax.block_until_ready(loop(start)), False)
 
 
 def main():

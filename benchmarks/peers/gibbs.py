@@ -109,7 +109,7 @@ def speed(what, graph, options) -> list[Row]:
     cases = {}
     for name, kind in samplers().items():
         draw = kind(n, edges, weights, field, CHAINS, SWEEPS).draw
-        cases[name] = Here(lambda draw=draw: jax.block_until_ready(draw(0)))
+        cases[name] = Here(lambda draw=draw: jax.block_until_ready(draw(0)), False)
     updates = n * CHAINS * SWEEPS
     rows = contest(what, cases, options.rounds)
     rates = [(updates / row.ours, updates / row.theirs) for row in rows]
@@ -137,7 +137,7 @@ def correctness(options) -> list[Row]:
         for name, kind in samplers().items()
     }
     cases = {
-        name: Here(lambda draw=draw: jax.block_until_ready(draw(0)))
+        name: Here(lambda draw=draw: jax.block_until_ready(draw(0)), False)
         for name, draw in draws.items()
     }
     what = f"Gibbs sampling, 4 x 4 torus, {chains} chains of 100 sweeps"

@@ -22,15 +22,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from elsewhere import Elsewhere
+from jitted import Jitted
 from mesh_signal import signals
-from side_by_side import Here, Row, begin, contest, finish, versions
+from side_by_side import Row, begin, contest, finish, versions
 
 import pnnjax as pnn
 
 PEERS = ("neurophox", "simphox")
 
 
-def ours(modes: int) -> dict[str, Here]:
+def ours(modes: int) -> dict[str, Jitted]:
     mesh = pnn.optics.MZIMesh(modes, key=jax.random.key(0))
     x, target = map(jnp.asarray, signals(modes))
     y = np.asarray(mesh(x))
@@ -45,10 +46,9 @@ def ours(modes: int) -> dict[str, Here]:
         y = forward(arrays)
         return jnp.mean((y.real**2 + y.imag**2 - target) ** 2)
 
-    run, gradient = jax.jit(forward), jax.jit(jax.grad(loss))
     return {
-        "forward": Here(lambda: jax.block_until_ready(run(arrays))),
-        "forward and gradient": Here(lambda: jax.block_until_ready(gradient(arrays))),
+        "forward": Jitted(forward, arrays),
+        "forward and gradient": Jitted(jax.grad(loss), arrays),
     }
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 from elsewhere import serve
 from mesh_signal import signals
 from neurophox.tensorflow import RM
+from side_by_side import Here
 
 
 def main(modes):
@@ -27,10 +28,10 @@ def main(modes):
     forward, gradient = tf.function(layer), tf.function(backward)
     serve(
         {
-            "forward": lambda: forward(x).numpy(),
-            "forward and gradient": lambda: [
-                bar.numpy() for bar in gradient(x, target)
-            ],
+            "forward": Here(lambda: forward(x).numpy()),
+            "forward and gradient": Here(
+                lambda: [bar.numpy() for bar in gradient(x, target)]
+            ),
         },
         {
             "neurophox": "0.1.0a4",

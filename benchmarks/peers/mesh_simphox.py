@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from elsewhere import serve
 from jax.example_libraries import optimizers
+from jitted import Jitted
 from mesh_signal import signals
 
 # Where simphox looks for what JAX has moved since.
@@ -34,12 +35,11 @@ def main(modes):
     lost = np.abs(np.linalg.norm(y, axis=-1) - np.linalg.norm(x, axis=-1)).max()
     assert lost < 1e-3 and all(np.any(bar != 0) for bar in bars), lost
     assert y.dtype == jnp.complex64, y.dtype
-    forward, gradient = jax.jit(run), jax.jit(jax.grad(loss))
     names = "simphox", "jax", "numpy"
     serve(
         {
-            "forward": lambda: jax.block_until_ready(forward(params)),
-            "forward and gradient": lambda: jax.block_until_ready(gradient(params)),
+            "forward": Jitted(run, params),
+            "forward and gradient": Jitted(jax.grad(loss), params),
         },
         {
             name if name == "simphox" else f"its {name}": importlib.metadata.version(

@@ -91,7 +91,7 @@ def largest_difference(ours: Ours, theirs: Theirs) -> str:
 def main():
     options = begin(__doc__)
     ours = Ours()
-    cases, notes = {"pnnjax": Here(ours.run)}, {}
+    cases, notes = {"pnnjax": Here(ours.run, weighed=False)}, {}
     if installed("aihwkit", "pip install aihwkit==1.1.0 torch==2.10.0"):
         theirs = Theirs()
         cases["aihwkit"] = Here(theirs.run)

@@ -149,7 +149,9 @@ def timed(case: str, step: float) -> dict[str, Here]:
 
     key = jax.random.key(1)
     return {
-        "pnnjax": Here(lambda: jax.block_until_ready(pulses(start, cells, key))),
+        "pnnjax": Here(
+            lambda: jax.block_until_ready(pulses(start, cells, key)), weighed=False
+        ),
         "aihwkit": Here(their_pulses),
     }
 

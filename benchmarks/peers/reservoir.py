@@ -134,7 +134,7 @@ def turns(network: Ours | Theirs) -> Here:
         inputs, targets = next(data)
         network.fit(inputs[:TRAIN], targets[:TRAIN])
 
-    return Here(run)
+    return Here(run, weighed=isinstance(network, Theirs))
 
 
 def main():

@@ -48,10 +48,14 @@ class Case(Protocol):
 
 
 class Here:
-    """A function of this process; it returns when its work is done."""
+    """A function of this process; it returns when its work is done.
 
-    def __init__(self, run: Callable[[], object]):
+    **Arguments:** `weighed`: whether the memory that it takes shows from outside.
+    """
+
+    def __init__(self, run: Callable[[], object], weighed: bool = True):
         self.run = run
+        self.weighed = weighed
 
     def seconds(self, calls: int) -> list[float]:
         taken = []
@@ -66,7 +70,7 @@ class Here:
         return taken
 
     def memory(self) -> float | None:
-        return memory_of(self.run)
+        return memory_of(self.run) if self.weighed else None
 
 
 class Row(NamedTuple):

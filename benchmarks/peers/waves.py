@@ -18,6 +18,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jitted import Jitted
 from side_by_side import Here, begin, contest, finish, installed, versions
 
 from pnnjax import is_trainable
@@ -29,7 +30,7 @@ INSTALL = "pip install torch==2.13.0 && pip install --no-deps wavetorch==0.2.1"
 CASES = "forward", "forward and gradient"
 
 
-def ours(signal: np.ndarray) -> dict[str, Here]:
+def ours(signal: np.ndarray) -> dict[str, Jitted]:
     layer = WaveEquation2D(
         SHAPE,
         pitch=PITCH,
@@ -49,9 +50,9 @@ def ours(signal: np.ndarray) -> dict[str, Here]:
         seen = energy(trained, arrays)
         return -jnp.mean(jnp.log(seen[:, 0] / jnp.sum(seen, axis=-1)))
 
-    functions = jax.jit(energy), jax.jit(jax.value_and_grad(loss))
+    functions = energy, jax.value_and_grad(loss)
     return {
-        name: Here(lambda f=function: jax.block_until_ready(f(trained, arrays)))
+        name: Jitted(function, trained, arrays)
         for name, function in zip(CASES, functions, strict=True)
     }
 

@@ -112,7 +112,10 @@ def main():
         quiet["aihwkit"] = theirs(False)
     rows = []
     for kind, runs in {"new noise": noisy, "no noise": quiet}.items():
-        cases = {name: Here(run) for name, run in runs.items()}
+        cases = {
+            name: Here(run, weighed=name.startswith("aihwkit"))
+            for name, run in runs.items()
+        }
         what = f"784-256-10, batch 64, a step, {kind} on every weight"
         rows += contest(what, cases, options.rounds, per=STEPS)
     finish(rows, options, versions("pnnjax", "jax", "aihwkit", "torch"))
