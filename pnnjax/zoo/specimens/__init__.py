@@ -39,6 +39,7 @@ _RULES = (
 for _domain, _names in _NAMES.items():
     for _name in _names.split():
         _target = f"{__name__}._{_domain}:{_name.replace('-', '_')}"
-        register_layer(_name, _target, domain=_domain)
+        _axes = 2 if _name in ("triangular", "crossbar") else 1
+        register_layer(_name, _target, domain=_domain, batch_axes=_axes)
 for _name in _RULES.split():
     register_estimator(_name, f"{__name__}._rules:{_name.replace('-', '_')}")

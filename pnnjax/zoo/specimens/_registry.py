@@ -31,6 +31,8 @@ class LayerSpecimen(NamedTuple):
     target: str
     """A function of a key, as `module:function`."""
     domain: str
+    batch_axes: int = 1
+    """How many leading axes of the inputs count examples."""
 
     def __call__(self, key: PRNGKeyArray) -> tuple[Any, Array]:
         return _found(self.target)(key)
@@ -66,11 +68,13 @@ ESTIMATORS: Mapping[str, RuleSpecimen] = MappingProxyType(_ESTIMATORS)
 """Every estimator of the leaderboard, in the order in which they were registered."""
 
 
-def register_layer(name: str, target: str, *, domain: str = "other") -> None:
+def register_layer(
+    name: str, target: str, *, domain: str = "other", batch_axes: int = 1
+) -> None:
     """Make `target`, `module:function`, a layer of the leaderboard.
 
-    `function(key)` returns a small layer and a batch of inputs, both in the precision
-    that JAX is set to; the first line of its docstring says what it is.
+    `function(key)` returns a small layer and a batch of inputs, along `batch_axes`
+    leading axes, both in the precision that JAX is set to; the first line of its docstring says what it is.
 
     **Raises:** `ValueError` if the name stands for another one, or there is no such
     domain.
@@ -79,7 +83,7 @@ def register_layer(name: str, target: str, *, domain: str = "other") -> None:
         raise ValueError(
             f"`domain` is {domain!r}, but can be one of {', '.join(DOMAINS)}."
         )
-    _add(_LAYERS, name, LayerSpecimen(target, domain))
+    _add(_LAYERS, name, LayerSpecimen(target, domain, batch_axes))
 
 
 def register_estimator(name: str, target: str) -> None:

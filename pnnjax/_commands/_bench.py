@@ -1,0 +1,95 @@
+"""`pnnjax bench`: the leaderboard."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .. import zoo
+from ..sweeps import FullDiskError
+from ..sweeps._leaderboard import Leaderboard, leaderboard
+from ..sweeps._local_processes import LocalProcesses
+from ._terminal import console, fail, table
+
+if TYPE_CHECKING:
+    from polars import DataFrame
+
+
+def bench(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One seed of each layer, not three.")
+    ] = False,
+    layers: Annotated[
+        str | None, typer.Option(help="By commas; MODULE:FUNCTION makes your own.")
+    ] = None,
+    estimators: Annotated[
+        str | None, typer.Option(help="By commas; MODULE:FUNCTION makes your own.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Or else runs/leaderboard.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Pairs at a time; 0: in this process. All cores."),
+    ] = None,
+) -> None:
+    """Measure every layer with every estimator that accepts it."""
+    folder = out or Path("runs") / "leaderboard"
+    try:
+        found = leaderboard(
+            folder,
+            layers=_names(layers),
+            estimators=_names(estimators),
+            quick=quick,
+            engine=LocalProcesses(workers),
+        )
+    except (zoo.specimens.UnknownSpecimenError, ValueError) as error:
+        raise fail(2, str(error)) from error
+    except zoo.FolderError as error:
+        raise fail(2, f"{error} (--out takes another folder.)") from error
+    except FullDiskError as error:
+        raise fail(1, f"{error.strerror}") from error
+    except OSError as error:
+        raise fail(1, str(error)) from error
+    except KeyboardInterrupt as error:
+        command = ["pnnjax", "bench", *["--quick"] * quick]
+        command += ["--layers", layers] if layers is not None else []
+        command += ["--estimators", estimators] if estimators is not None else []
+        command += ["--out", str(out)] if out is not None else []
+        command += ["--workers", str(workers)] if workers is not None else []
+        again = shlex.join(command)
+        raise fail(130, f"{error or 'Stopped.'}\nTo go on: {again}") from error
+    _show(found, folder)
+
+
+def _names(text: str | None) -> list[str] | None:
+    if text is None:
+        return None
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _show(found: Leaderboard, folder: Path) -> None:
+    terminal = console()
+    rows = [_line(name, part) for (name,), part in _by_estimator(found.board)]
+    headers = ("estimator", "layers", "cosine", "runs", "time (s)", "accuracy")
+    terminal.print(table(headers, rows))
+    failed = found.board.filter(found.board["error"] != "")
+    for row in failed.iter_rows(named=True):
+        said = f"{row['layer']}, {row['estimator']}: {row['error']}"
+        terminal.print(said, soft_wrap=True)
+    files = "leaderboard.html, leaderboard.csv, robustness.csv"
+    terminal.print(f"Written to {folder}: {files}", soft_wrap=True)
+
+
+def _by_estimator(board: "DataFrame") -> "list[tuple[tuple, DataFrame]]":
+    return list(board.group_by("estimator", maintain_order=True))
+
+
+def _line(name: str, part: "DataFrame") -> tuple[str, ...]:
+    """Medians over the layers."""
+
+    def median(column: str) -> str:
+        value = part[column].median()
+        return "–" if value is None else f"{value:.3g}"
+
+    columns = ("cosine", "runs", "seconds", "accuracy")
+    return (name, f"{part.height}", *map(median, columns))

@@ -1,0 +1,189 @@
+"""The leaderboard: every layer with every estimator that accepts it, measured."""
+
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import equinox as eqx
+import jax
+
+from .._estimator import unmet
+from .._physical import innermost
+from ..zoo.specimens import (
+    ESTIMATORS,
+    LAYERS,
+    LayerSpecimen,
+    estimator_named,
+    layer_named,
+)
+from ._drive import drive
+from ._durable import write_whole
+from ._engine import AbstractEngine
+from ._leaderboard_page import leaderboard_page
+from ._local_processes import LocalProcesses
+from ._measure import Pair, measure
+from ._point import Row
+from ._store import Store
+
+if TYPE_CHECKING:
+    from polars import DataFrame
+
+KIND = "leaderboard"
+SEEDS = 3
+BOARD = (
+    "layer kind domain estimator rule claim parameters inputs outputs cosine "
+    "relative_error cosine_of_mean relative_error_of_mean draws runs relaxations "
+    "measured flops seconds compile_seconds bytes accuracy accuracy_untrained "
+    "physical_runs error"
+).split()
+ROBUSTNESS = "layer estimator what level cosine relative_error".split()
+
+
+class Leaderboard(NamedTuple):
+    """What was measured."""
+
+    board: "DataFrame"
+    """A row a layer and estimator."""
+    robustness: "DataFrame"
+    """A row a layer, estimator, and level of mismatch or noise."""
+
+
+def pairs_of(
+    layers: Sequence[str], estimators: Sequence[str], seeds: int
+) -> list[Pair]:
+    """Those in which the layer has what the estimator needs.
+
+    **Raises:** `UnknownSpecimenError`; `ValueError` if there is no such pair.
+    """
+    rules = {name: estimator_named(name) for name in estimators}
+    found = []
+    for name in layers:
+        specimen = layer_named(name)
+        layer = innermost(_shape_of(specimen))
+        found += [
+            Pair(name, specimen, estimator, rule, seeds)
+            for estimator, rule in rules.items()
+            if not unmet(rule(layer), layer)
+        ]
+    if not found:
+        raise ValueError(
+            "None of these estimators accepts any of these layers: "
+            f"{', '.join(estimators)}; {', '.join(layers)}."
+        )
+    return found
+
+
+def leaderboard(
+    out: str | os.PathLike[str],
+    *,
+    layers: Sequence[str] | None = None,
+    estimators: Sequence[str] | None = None,
+    quick: bool = False,
+    engine: AbstractEngine | None = None,
+    progress: bool = True,
+) -> Leaderboard:
+    """Measure into the folder `out`, or go on there; write two tables and a page.
+
+    `leaderboard.csv`, `robustness.csv` and `leaderboard.html`. A pair that fails is a
+    row with its error.
+
+    **Arguments:** `layers`, `estimators`: names of `zoo.specimens`, or one's own as
+    `module:function`; by default all. `quick`: one seed of each layer in place of 3.
+    `engine`: `LocalProcesses()` by default.
+    **Raises:** `zoo.specimens.UnknownSpecimenError`; `zoo.FolderError` if `out` holds
+    anything else, or was made by another version; `FullDiskError`.
+    """
+    names = list(LAYERS if layers is None else layers)
+    rules = list(ESTIMATORS if estimators is None else estimators)
+    seeds = 1 if quick else SEEDS
+    pairs = pairs_of(names, rules, seeds)
+    folder = Path(out)
+    description = {"layers": names, "estimators": rules, "seeds": seeds}
+    store = Store.claim(folder, KIND, description)
+    with _quickly_compiled():
+        rows = drive(
+            store,
+            LocalProcesses() if engine is None else engine,
+            measure,
+            _jobs(pairs),
+            title="layers",
+            progress=progress,
+            lost=_lost,
+        )
+    found = tables_of(rows, pairs)
+    write_whole(folder / "leaderboard.csv", found.board.write_csv().encode())
+    write_whole(folder / "robustness.csv", found.robustness.write_csv().encode())
+    leaderboard_page(
+        folder / "leaderboard.html", found.board, found.robustness, _made_with(seeds)
+    )
+    return found
+
+
+def tables_of(rows: "DataFrame", pairs: Sequence[Pair]) -> Leaderboard:
+    """The two tables, the pairs in their order."""
+    import polars
+
+    place = {(pair.layer, pair.estimator): i for i, pair in enumerate(pairs)}
+    names = rows.select("layer", "estimator").rows()
+    places = polars.Series("place", [place.get(name, len(place)) for name in names])
+    rows = rows.with_columns(places).sort("place", maintain_order=True)
+
+    def part(name: str, columns: list[str]) -> "DataFrame":
+        there = rows.filter(polars.col("table") == name)
+        lacking = [c for c in columns if c not in there.columns]
+        return there.with_columns(polars.lit(None).alias(c) for c in lacking).select(
+            columns
+        )
+
+    return Leaderboard(part("leaderboard", BOARD), part("robustness", ROBUSTNESS))
+
+
+def _jobs(pairs: Sequence[Pair]) -> dict[str, tuple[Pair, ...]]:
+    """A layer each, those with most estimators first, so that none is last alone."""
+    layers = dict.fromkeys(pair.layer for pair in pairs)
+    jobs = {name: tuple(p for p in pairs if p.layer == name) for name in layers}
+    return dict(sorted(jobs.items(), key=lambda job: -len(job[1])))
+
+
+def _lost(pairs: tuple[Pair, ...], why: str) -> list[Row]:
+    names = [{"layer": pair.layer, "estimator": pair.estimator} for pair in pairs]
+    return [{"table": "leaderboard", **name, "error": why} for name in names]
+
+
+def _shape_of(specimen: LayerSpecimen) -> Any:
+    """The layer, with shapes for arrays where numbers are not looked at."""
+    key = jax.random.key(0)
+    try:
+        return eqx.filter_eval_shape(specimen, key)[0]
+    except jax.errors.ConcretizationTypeError:
+        return specimen(key)[0]
+
+
+@contextmanager
+def _quickly_compiled() -> Iterator[None]:
+    """Workers that start inside compile what is not timed as fast as they can."""
+    before = os.environ.get("XLA_FLAGS")
+    flags = f"{before or ''} --xla_backend_optimization_level=0".strip()
+    os.environ["XLA_FLAGS"] = flags
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["XLA_FLAGS"]
+        else:
+            os.environ["XLA_FLAGS"] = before
+
+
+def _made_with(seeds: int) -> dict[str, str]:
+    libraries = ("pnnjax", "jax", "jaxlib", "equinox")
+    versions = ", ".join(f"{name} {version(name)}" for name in libraries)
+    return {
+        "versions": versions,
+        "machine": f"{platform.machine()}, {platform.system()}, "
+        f"{os.cpu_count()} cores; one thread a worker",
+        "seeds": f"{seeds}",
+    }
