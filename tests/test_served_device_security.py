@@ -286,7 +286,7 @@ def test_two_hundred_connections_at_once(channel, server):
                 del waiting[number]
             else:
                 assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-                assert "Busy: 4 runs are waiting" in error.details()
+                assert "Busy: " in error.details()
                 refused += 1
     for one in channels:
         one.close()
