@@ -8,6 +8,9 @@ import typer
 
 from . import zoo
 from ._checkpoint import CheckpointError
+from ._commands._bench import bench
+from ._commands._compare import compare
+from ._commands._report import report
 from ._commands._sweep import sweep
 from ._commands._terminal import console, duration, fail, table
 from ._diagnose import NonFiniteError
@@ -48,6 +51,9 @@ def list_experiments() -> None:
 
 
 app.command()(sweep)
+app.command()(bench)
+app.command()(compare)
+app.command()(report)
 
 
 @app.command()

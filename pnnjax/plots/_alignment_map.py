@@ -55,14 +55,14 @@ def alignment_map(
         _numbers(ax, cosines)
         _names(ax, layers, methods)
         _set_off(ax, groups)
-        _bar(fig, mesh)
+        _bar(ax, mesh)
     return fig
 
 
-def _bar(fig: "Figure", mesh: "QuadMesh") -> None:
-    bar = fig.colorbar(
+def _bar(ax: "Axes", mesh: "QuadMesh") -> None:
+    bar = ax.figure.colorbar(
         mesh,
-        ax=mesh.axes,
+        ax=ax,
         location="bottom",
         label="Cosine with the exact gradient",
         ticks=[-1, 0, 1],
@@ -76,7 +76,7 @@ def _bar(fig: "Figure", mesh: "QuadMesh") -> None:
 def _numbers(ax: "Axes", cosines: np.ndarray) -> None:
     colors = agreement()
     for row, column in np.argwhere(np.isfinite(cosines)):
-        value = cosines[row, column]
+        value = float(cosines[row, column])
         ax.text(
             column,
             row,

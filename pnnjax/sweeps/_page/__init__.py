@@ -2,6 +2,7 @@
 
 from ._parts import (
     Column as Column,
+    Image as Image,
     Part as Part,
     Picture as Picture,
     Table as Table,

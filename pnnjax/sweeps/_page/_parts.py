@@ -1,6 +1,7 @@
 """What a page is made of."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ...plots._looks import Look
@@ -39,6 +40,14 @@ class Picture(NamedTuple):
     caption: str
 
 
+class Image(NamedTuple):
+    """A PNG file, which becomes a part of the page. Stands where a `Picture` may."""
+
+    heading: str
+    file: Path
+    caption: str
+
+
 class Column(NamedTuple):
     """How a column is shown, where its name and type don't tell."""
 
@@ -69,4 +78,4 @@ class Table(NamedTuple):
     """How many of the first columns stay in sight when it is scrolled."""
 
 
-Part = Text | Tiles | Terms | Picture | Table
+Part = Text | Tiles | Terms | Picture | Image | Table

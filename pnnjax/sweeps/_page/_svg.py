@@ -3,7 +3,7 @@
 import io
 import re
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...plots._style import PALETTE
 
@@ -27,7 +27,7 @@ def inline_svg(figure: "Figure", prefix: str, label: str) -> str:
 
     buffer = io.StringIO()
     names = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    settings = {"svg.fonttype": "none", "svg.hashsalt": prefix}
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": prefix}
     with matplotlib.rc_context(settings):
         figure.savefig(buffer, format="svg", transparent=True, metadata=names)
     text = STYLES.sub("", DROPPED.sub("", buffer.getvalue()))

@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 
 from .._durable import write_whole
-from ._parts import Part, Picture, Table, Terms, Text, Tiles
+from ._parts import Image, Part, Picture, Table, Terms, Text, Tiles
 from ._svg import inline_svg
 from ._table import html_table
 
@@ -29,7 +29,9 @@ def write_page(
     """
     numbered = [(f"p{i}", part) for i, part in enumerate(parts, start=1)]
     body = []
-    for pictures, group in groupby(numbered, lambda one: isinstance(one[1], Picture)):
+    for pictures, group in groupby(
+        numbered, lambda one: isinstance(one[1], Picture | Image)
+    ):
         sections = "\n".join(_section(name, part) for name, part in group)
         body.append(f'<div class="row">{sections}</div>' if pictures else sections)
     script = _asset("page.js")
@@ -68,6 +70,8 @@ def _section(name: str, part: Part) -> str:
             inside = f"<dl>{inside}</dl>"
         case Picture():
             inside = _framed(name, part)
+        case Image():
+            inside = _embedded(part)
         case Table():
             inside = f'<p class="note">{escape(part.note)}</p>{html_table(part, name)}'
     return (
@@ -88,5 +92,16 @@ def _framed(name: str, part: Picture) -> str:
     )
 
 
+def _embedded(part: Image) -> str:
+    data = base64.b64encode(part.file.read_bytes()).decode()
+    label = escape(f"{part.heading}. {part.caption}".strip())
+    return (
+        f'<figure><img alt="{label}" src="data:image/png;base64,{data}">'
+        f"<figcaption>{escape(part.caption)}</figcaption></figure>"
+    )
+
+
 def _asset(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8").strip()
+    return (
+        files("pnnjax.sweeps._page").joinpath(name).read_text(encoding="utf-8").strip()
+    )
