@@ -75,9 +75,11 @@ def main():
         for name in PEERS:
             parser.add_argument(f"--{name}", help="the Python of its environment")
 
+        parser.add_argument("--modes", type=int, nargs="*", help="64 128 without it")
+
     options = begin(__doc__, add)
     found = versions("pnnjax", "jax")
-    sizes = (16,) if options.quick else (64, 128)
+    sizes = options.modes or ((16,) if options.quick else (64, 128))
     finish([row for n in sizes for row in rows(options, n, found)], options, found)
 
 
