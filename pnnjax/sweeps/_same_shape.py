@@ -1,5 +1,6 @@
 """What trainings must have in common to be compiled together, and whether they do."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,14 +34,17 @@ def fleet_for(
     _check_kind(studies[0])
     lanes = lanes_of(studies, seeds, names)
     parts = _parts_without(studies[0], names)
-    try:
-        trainable, static = _trainable(studies[0], names, first(lanes)), None
-    except Exception:
-        static, lanes = prebuilt(studies, lanes)
-        model = studies[0].model(key=lanes.keys[0, 0])
-        trainable = tuple(jax.tree.leaves(is_trainable(model)))
-    family = Family(studies[0], tuple(names), parts, trainable, static, True)
-    return _traceable(family, lanes), lanes
+    with warnings.catch_warnings():
+        # A traced value where structure should be would upset JAX's caches.
+        warnings.filterwarnings("error", "A JAX array is being set as static")
+        try:
+            trainable, static = _trainable(studies[0], names, first(lanes)), None
+        except Exception:
+            static, lanes = prebuilt(studies, lanes)
+            model = studies[0].model(key=lanes.keys[0, 0])
+            trainable = tuple(jax.tree.leaves(is_trainable(model)))
+        family = Family(studies[0], tuple(names), parts, trainable, static, True)
+        return _traceable(family, lanes), lanes
 
 
 def lanes_of(

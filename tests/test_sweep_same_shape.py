@@ -1,0 +1,244 @@
+"""Trainings in one compiled program are those that run one by one."""
+
+import itertools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import pnnjax as pnn
+from pnnjax import zoo
+from pnnjax.sweeps import Job, Point, _chunks, _perform, _planning
+from pnnjax.sweeps._same_shape import fleet_for
+
+
+class Amplifier(eqx.Module):
+    """A trained matrix, an amplifier that is not trained, and its noise."""
+
+    weight: jax.Array
+    gain: float
+    sigma: float
+
+    def __call__(self, x, *, key=None):
+        y = self.gain * (x @ self.weight)
+        return y if key is None else y + self.sigma * jax.random.normal(key, y.shape)
+
+
+class Toy(zoo.AbstractExperiment):
+    """Least squares with an amplifier whose matrix begins at random."""
+
+    epochs: int = 2
+    batch_size: int = 4
+    width: int = 3
+    rate: float = 0.05
+    gain: float = 1.0
+    sigma: float = 0.1
+    spread: float = 1.0
+    error: float = 0.0
+
+    name = summary = reference = "toy-amplifier"
+    figure = "mean squared error"
+    published = None
+    duration = 1.0
+
+    def data(self):
+        x = self.spread * np.sin(np.arange(60.0)).reshape(20, 3)
+        return pnn.data.Dataset(x[:16], x[:16, :1], x[16:], x[16:, :1], ("one",))
+
+    def model(self, *, key):
+        weight = jax.random.normal(key, (3, self.width))
+        if self.error:
+            weight = weight * (1 + self.error)
+        return Amplifier(weight, self.gain, self.sigma)
+
+    def objective(self, predictions, targets):
+        return jnp.mean((jnp.sum(predictions, -1, keepdims=True) - targets) ** 2)
+
+    def optimizer(self, steps):
+        return optax.adam(optax.cosine_decay_schedule(self.rate, steps))
+
+    def metrics(self):
+        return {"error": self.objective}
+
+    def picture(self, model, data):
+        raise NotImplementedError
+
+
+class ByNumpy(zoo.AbstractExperiment):
+    """The same, but built and judged by numpy, which nothing can trace."""
+
+    epochs: int = 2
+    batch_size: int = 4
+    gain: float = 1.0
+
+    name = summary = reference = "toy-numpy"
+    figure = "mean squared error"
+    published = None
+    duration = 1.0
+
+    def data(self):
+        return Toy().data()
+
+    def model(self, *, key):
+        random = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+        if self.gain <= 0:
+            raise ValueError("no gain")
+        return Amplifier(jnp.asarray(random.normal(size=(3, 3))), self.gain, 0.0)
+
+    def objective(self, predictions, targets):
+        return Toy().objective(predictions, targets)
+
+    def optimizer(self, steps):
+        return optax.sgd(0.1)
+
+    def metrics(self):
+        return {"error": lambda y, t: np.mean(np.asarray(y).sum(-1) - np.asarray(t)[0])}
+
+    def picture(self, model, data):
+        raise NotImplementedError
+
+
+TOY, BY_NUMPY = f"{__name__}:Toy", f"{__name__}:ByNumpy"
+
+
+def points(experiment, seeds=(0,), **settings):
+    """Every combination."""
+    axes = [[(name, value) for value in values] for name, values in settings.items()]
+    return [
+        Point(experiment, dict(combination), None, seed)
+        for combination in itertools.product(*axes)
+        for seed in seeds
+    ]
+
+
+def perform(jobs):
+    return [row for job in jobs for row in _perform.perform(job, "code")]
+
+
+def alone(points):
+    return perform(Job((point,), (), 1) for point in points)
+
+
+def assert_same(rows, others, atol=1e-9):
+    for row, other in zip(rows, others, strict=True):
+        assert list(row) == list(other)
+        for name, value in row.items():
+            if name in ("value", "loss") or name.startswith("metric."):
+                np.testing.assert_allclose(value, other[name], rtol=0, atol=atol)
+            elif name != "seconds":
+                assert value == other[name]
+
+
+def test_points_trained_together_are_those_trained_alone():
+    grid = points(
+        TOY, (0, 7), rate=[0.05, 0.2], gain=[0.5, 1.5], sigma=[0.0, 0.3], epochs=[3]
+    )
+    jobs, apart = _planning.plan(grid, at_most=9)
+    # Two programs of eight, rather than one of nine and one of seven.
+    assert [job.size for job in jobs] == [8, 8] and not apart
+    assert set(jobs[0].traced) == {"rate", "gain", "sigma"}
+    assert [p for job in jobs for p in job.points] == grid
+    chosen = [0, 7, 13]
+    rows = perform(jobs)
+    assert_same([rows[i] for i in chosen], alone([grid[i] for i in chosen]))
+    assert rows[0]["steps"] == [4, 8, 12] and len(rows[0]["loss"]) == 12
+    assert len({tuple(row["loss"]) for row in rows}) == len(grid)
+
+
+def test_a_plan_says_what_keeps_points_apart():
+    grid = points(TOY, (0, 1), spread=[1.0, 2.0], error=[0.0, 0.5], rate=[0.1, 0.2])
+    grid += points(TOY, (0, 1), width=[2, 4])
+    planned = _planning.plan(grid)
+    reasons = {setting: reason for _, setting, reason in planned.apart}
+    assert reasons["spread"] == "it enters the data"
+    # Where a setting decides on structure, models are built beforehand.
+    assert set(reasons) == {"spread"}
+    assert sorted(len(job.points) for job in planned.jobs) == [2, 2, 8, 8]
+    for job in planned.jobs:
+        assert len({p.settings.get("width", 3) for p in job.points}) == 1
+        assert len({p.settings.get("spread", 1.0) for p in job.points}) == 1
+        assert set(job.traced) == ({"error", "rate"} if job.size == 8 else set())
+    assert planned == _planning.plan(grid)
+    with pytest.raises(ValueError, match="at_most=0"):
+        _planning.plan(grid, at_most=0)
+
+
+def test_studies_and_impossible_points_are_run_alone():
+    grid = points("narma10", (0, 1)) + points(TOY, (0, 1), gane=[1.0])
+    jobs, apart = _planning.plan(grid)
+    assert [job.size for job in jobs] == [1] * 4
+    assert [a[:2] for a in apart] == [("narma10", "seed")]
+    row = perform(jobs[2:3])[0]
+    assert "`gain`" in row["error"] and row["value"] is None and row["figure"] is None
+
+
+def test_a_point_that_fails_leaves_its_neighbors_alone():
+    grid = points(TOY, (0, 1, 2), rate=[0.1, 1e200])
+    (job,) = _planning.plan(grid).jobs
+    rows = perform([job])
+    by_itself = alone(grid[3:4])[0]
+    assert [row["error"] is None for row in rows] == [True] * 3 + [False] * 3
+    assert (
+        rows[3]["error"]
+        == by_itself["error"].split(":")[0]
+        + by_itself["error"][
+            by_itself["error"].index(":") : by_itself["error"].index(")") + 1
+        ]
+    )
+    assert_same([rows[3] | {"error": None}], [by_itself | {"error": None}])
+    # The same program, with all points alike.
+    repeated = perform([job._replace(points=tuple(grid[:3]))])
+    assert [row["loss"] for row in repeated] == [row["loss"] for row in rows[:3]]
+
+
+def test_models_built_by_numpy_are_built_beforehand():
+    grid = points(BY_NUMPY, (0, 1), gain=[0.5, 1.5])
+    (job,), apart = _planning.plan(grid)
+    assert job.size == 4 and job.traced == ("gain",) and not apart
+    assert_same(perform([job, job])[5:7], alone(grid[1:3]))
+
+
+def test_what_fails_together_is_run_alone(monkeypatch):
+    def full(*_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(_perform, "train", full)
+    grid = points(TOY, (0, 1))
+    with pytest.warns(UserWarning, match="2 points .*MemoryError: no room"):
+        rows = perform([Job(tuple(grid), (), 2)])
+    assert [row["error"] for row in rows] == [None, None]
+
+
+def test_programs_fit_the_memory(monkeypatch):
+    studies = [point.configured() for point in points(TOY, (0, 1))]
+    fleet, lanes = fleet_for(studies, (0, 1), [])
+    measured = _chunks.measured(fleet, lanes, 16)
+    assert measured <= _chunks.bound(fleet, lanes)
+    assert _chunks.size_of(fleet, lanes, 60, 64) == 60
+    monkeypatch.setattr(_chunks, "memory", lambda: 20 * measured)
+    # 16 would fit four times; four equal ones hold 15.
+    assert _chunks.size_of(fleet, lanes, 60, 64) == 15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "experiment, settings",
+    [
+        ("digits-ep", {"beta": [0.2, 0.8], "learning_rate": [0.005, 0.01]}),
+        ("digits-mesh", {"learning_rate": [0.01, 0.03], "scale": [5.0, 10.0]}),
+        ("digits-kuramoto", {"beta": [0.1, 0.3], "scale": [4.0, 8.0]}),
+        ("dfa-on-pcm", {"read_noise": [0.0, 0.03]}),
+    ],
+)
+def test_experiments_of_the_zoo(experiment, settings):
+    quick = {"epochs": [1], "batch_size": [256]}
+    grid = points(experiment, (0, 3), **settings, **quick)
+    with jax.enable_x64(False):
+        (job,) = _planning.plan(grid).jobs
+        assert set(job.traced) == set(settings)
+        chosen = [0, 1, len(grid) - 1]
+        rows = perform([job])
+        assert_same([rows[i] for i in chosen], alone([grid[i] for i in chosen]), 1e-5)
