@@ -135,11 +135,12 @@ def _show(found: Comparison, written: list[Path]) -> None:
     terminal.print(f"A: {found.a.label}\nB: {found.b.label}", soft_wrap=True)
     rows = [
         (row["quantity"], *(_cell(row[n]) for n in ("a", "b", "difference")))
-        + (_interval(row["low"], row["high"]), _cell(row["p"]))
+        + (_interval(row["low"], row["high"]),)
         for row in found.table().iter_rows(named=True)
     ]
-    headers = ("", "A", "B", "B − A", "95 % interval", "p (ranks)")
-    terminal.print(table(headers, rows))
+    headers = ("", "A", "B", "B − A", "95 % interval")
+    width = terminal.width if terminal.is_terminal else max(terminal.width, 120)
+    terminal.print(table(headers, rows), width=width)
     for line in (found.difference.in_words(), *found.notes):
         terminal.print(line, soft_wrap=True)
     names = ", ".join(path.name for path in written)

@@ -7,6 +7,7 @@ from ._beam import beam as beam
 from ._cavity_fields import cavity_fields as cavity_fields
 from ._circuit import circuit as circuit
 from ._cochleagram import cochleagram as cochleagram
+from ._comparison import comparison as comparison
 from ._conductance_drift import conductance_drift as conductance_drift
 from ._conductance_histogram import conductance_histogram as conductance_histogram
 from ._confusion_matrix import confusion_matrix as confusion_matrix

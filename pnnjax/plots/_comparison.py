@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from .._history import History
 from ._style import GRAY, LINES, PALETTE, AnyArray, checked, figure, style
@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Alignment = tuple[
-    Float[AnyArray, " moments"], Mapping[str, Float[AnyArray, " moments"]]
-]
+Steps = Int[AnyArray, " _"]
+Alignment = tuple[Steps, Mapping[str, Float[AnyArray, " _"]]]
 
 
 def comparison(
@@ -123,13 +122,13 @@ def _differences(
 ) -> None:
     mean, low, high = interval
     ax.axvline(0, color="black", linewidth=0.8)
-    order = np.argsort(found)
+    order, top = np.argsort(found), len(found) + 0.4
     ax.plot(found[order], np.arange(len(found)), "o", color=GRAY, ms=4)
     if len(found) <= 20:
-        ax.set_yticks(range(len(found)), [f"seed {seeds[i]}" for i in order])
+        names = [f"seed {seeds[i]}" for i in order]
+        ax.set_yticks([*range(len(found)), top], [*names, "mean"])
     else:
-        ax.set_yticks([])
-    top = len(found) + 0.4
+        ax.set_yticks([top], ["mean"])
     ax.plot([mean], [top], "D", color=PALETTE[2], ms=7)
     if np.isfinite([low, high]).all():
         ax.plot([low, high], [top, top], color=PALETTE[2], linewidth=2.2)
@@ -147,7 +146,9 @@ def _aligned(ax: "Axes", label: str, alignment: Any) -> None:
         return
     steps, cosines = alignment
     for i, (layer, found) in enumerate(cosines.items()):
-        color, line = PALETTE[i % len(PALETTE)], LINES[i // len(PALETTE) % len(LINES)]
+        # The first two colors are those of the methods.
+        color = PALETTE[2 + i % (len(PALETTE) - 2)]
+        line = LINES[i // (len(PALETTE) - 2) % len(LINES)]
         ax.plot(steps, found, line, color=color, marker="o", ms=3, label=layer)
     ax.axhline(1, color="black", linewidth=0.8, linestyle=":")
     ax.axhline(0, color="black", linewidth=0.8)

@@ -115,13 +115,14 @@ class Comparison(NamedTuple):
         """The picture, the table, the seeds, and a page with all of them."""
         out = Path(folder)
         out.mkdir(parents=True, exist_ok=True)
-        self.figure().savefig(out / PICTURE)
+        figure = self.figure()
+        figure.savefig(out / PICTURE)
         for name, frame in ((QUANTITIES, self.table()), (PAIRS, self.pairs())):
             write_whole(out / name, frame.write_csv().encode())
         said = "\n\n".join([self.difference.in_words(), *self.notes])
         parts = [
             Text("What is found", f"A: {self.a.label}\n\nB: {self.b.label}\n\n{said}"),
-            Picture("Side by side", self.figure(), _CAPTION),
+            Picture("Side by side", figure, _CAPTION),
             Table("Quantities", self.table(), _QUANTITIES),
             Table("Seeds", self.pairs(), "The figure of each seed, and B minus A."),
         ]
@@ -184,10 +185,10 @@ def compare_estimators(
 
 def compared(a: Side, b: Side, alignment: bool) -> Comparison:
     """**Raises:** `CompareError` if they have nothing in common."""
-    if (a.experiment, a.figure) != (b.experiment, b.figure) and a.runs and b.runs:
+    if (a.name(), a.figure) != (b.name(), b.figure) and a.runs and b.runs:
         raise CompareError(
-            f"`{a.label}` is `{a.experiment}` ({a.figure}), and `{b.label}` is "
-            f"`{b.experiment}` ({b.figure}): they have no figure in common."
+            f"`{a.label}` is `{a.name()}` ({a.figure}), and `{b.label}` is "
+            f"`{b.name()}` ({b.figure}): they have no figure in common."
         )
     for side in (a, b):
         if not side.runs:
@@ -317,7 +318,7 @@ def _followed(a: Followed | None, b: Followed | None) -> list[dict[str, Any]]:
             None if f is None or name not in f.cosines else _mean(f.cosines[name])
             for f in (a, b)
         )
-        rows.append(_plain(f"cosine of {name}, mean over training", *means))
+        rows.append(_plain(f"mean cosine, {name}", *means))
     return rows
 
 

@@ -34,8 +34,8 @@ class Paired(NamedTuple):
             f"difference {'excludes' if clear else 'includes'} zero."
         )
         if count < LEAST:
-            said += f" {count} are few: it rests on normal differences."
-        return said
+            return f"{said} {count} are few: it rests on normal differences."
+        return f"{said} Wilcoxon's signed-rank test: p = {self.rank_test:.2g}."
 
 
 def paired(

@@ -57,6 +57,13 @@ class Side(NamedTuple):
         point = Point(self.experiment, self.settings, self.estimator, seed)
         return point.configured()
 
+    def name(self) -> str:
+        """Of the experiment, which may be called `module:Class` by one that ran it."""
+        try:
+            return zoo.find(self.experiment).name
+        except zoo.UnknownExperimentError:
+            return self.experiment
+
     def history(self, seed: int) -> History | None:
         """Of that run."""
         return self.runs[seed].history
@@ -225,9 +232,9 @@ def _is_in(row: Mapping[str, Any], conditions: Mapping[str, str]) -> bool:
                 return False
             continue
         kind = zoo.find(row["experiment"])
-        defaults = {n: known.default for n, known in settings_of(kind).items()}
+        known = settings_of(kind)
         for field, value in explicit(kind, {name: text}).items():
-            if row.get(f"{SET}{field}", defaults[field]) != value:
+            if row.get(f"{SET}{field}", known[field].default) != value:
                 return False
     return True
 
