@@ -116,7 +116,7 @@ def fit(
     )
     processes = Processes(1 if mesh is None else len(processes_of(mesh)))
     settings = {}
-    if checkpoint is not None or processes.count > 1:
+    if checkpoint is not None or processes.number > 1:
         settings = {
             "epochs": epochs,
             "batch_size": batch_size,

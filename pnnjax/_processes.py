@@ -18,24 +18,24 @@ class Processes(NamedTuple):
     must be decided by all alike: else one would wait for the others for ever.
     """
 
-    count: int = 1
+    number: int = 1
 
     @property
     def first(self) -> bool:
         """Whether this is the one that speaks and writes."""
-        return self.count == 1 or jax.process_index() == 0
+        return self.number == 1 or jax.process_index() == 0
 
     def agreed(self, value: int) -> int:
         """What the first process has."""
-        return value if self.count == 1 else int(self._all(np.int32(value))[0])
+        return value if self.number == 1 else int(self._all(np.int32(value))[0])
 
     def any(self, flag: bool) -> bool:
         """Whether it is so for one of them."""
-        return flag if self.count == 1 else bool(self._all(np.int32(flag)).any())
+        return flag if self.number == 1 else bool(self._all(np.int32(flag)).any())
 
     def check_same(self, settings: Mapping[str, object]) -> None:
         """**Raises:** `ValueError` that names what is not the same for all."""
-        if self.count == 1:
+        if self.number == 1:
             return
         digests = [
             np.frombuffer(sha256(f"{name} {value}".encode()).digest(), np.uint8)
@@ -46,13 +46,13 @@ class Processes(NamedTuple):
         if differ.any():
             names = [name for name, bad in zip(settings, differ) if bad]
             raise ValueError(
-                f"The {self.count} processes must call `fit` with the same data, "
+                f"The {self.number} processes must call `fit` with the same data, "
                 f"model, key and settings, but these differ: {'; '.join(names)}."
             )
 
     def by_first(self, act: Callable[[], None]) -> None:
         """What the first process does for all; they go on when it is done."""
-        if self.count == 1:
+        if self.number == 1:
             act()
             return
         failure = None
@@ -68,7 +68,7 @@ class Processes(NamedTuple):
     def holding_interrupts(self) -> Iterator[Callable[[], bool]]:
         """Ctrl-C is only noted, for `any` to be asked about; a second one is not."""
         main = threading.current_thread() is threading.main_thread()
-        if self.count == 1 or not main:
+        if self.number == 1 or not main:
             yield lambda: False
             return
         pressed = False

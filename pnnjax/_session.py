@@ -193,7 +193,7 @@ def run_session(
     Of several processes, all are stopped by Ctrl-C in one of them, and save; where one
     alone fails, the others can't help it to.
     """
-    saved, together = time.monotonic(), processes.count == 1
+    saved, together = time.monotonic(), processes.number == 1
     try:
         with (
             raising_device_errors(),

@@ -122,10 +122,10 @@ def advance(
 
     losses = jnp.zeros(LOSSES, task.loss_dtype)
     carry = (state, losses, jnp.asarray(True))
-    state, *seen = lax.while_loop(lambda c: (c[0].step < stop) & c[2], epoch, carry)
-    if task.placement is not None:
-        seen = task.placement.everywhere(seen)
-    return _held(task, state), *seen
+    end = lax.while_loop(lambda c: (c[0].step < stop) & c[2], epoch, carry)
+    if task.placement is None:
+        return end
+    return _held(task, end[0]), *task.placement.everywhere(end[1:])
 
 
 @eqx.filter_jit
