@@ -11,7 +11,8 @@ import typer
 
 from .. import zoo
 from ..sweeps import AbstractEngine, FullDiskError, GridError, RuleError
-from ..sweeps._local_processes import LocalProcesses
+from ..sweeps._durable import write_whole
+from ..sweeps._local_processes import LocalProcesses, WorkerError
 from ..sweeps._ray_cluster import ClusterError, RayCluster
 from ..sweeps._read_sweep import SweepFile, read_sweep
 from ..sweeps._run import TooManyPointsError, ask_if_many, plan_of, run
@@ -84,7 +85,7 @@ def sweep(
         raise fail(2, f"{error} ({ways}.)") from error
     except FullDiskError as error:
         raise fail(1, f"{error.strerror}") from error
-    except (ClusterError, OSError, ImportError) as error:
+    except (ClusterError, WorkerError, OSError, ImportError) as error:
         raise fail(1, str(error)) from error
     except KeyboardInterrupt as error:
         command = ["pnnjax", "sweep", str(file)]
@@ -109,7 +110,7 @@ def _run(asked: SweepFile, folder: Path, engine: AbstractEngine, yes: bool) -> N
         confirm=lambda said: yes or _agreed(said),
     )
     found = summary(frame)
-    found.write_csv(folder / SUMMARY)
+    write_whole(folder / SUMMARY, found.write_csv().encode())
     _show_summary(found)
     failed = frame["error"].drop_nulls()
     if len(failed):

@@ -3,6 +3,7 @@
 import os
 import pickle
 import platform
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -19,7 +20,16 @@ from ._point import Row
 TRIES = 2
 """How many workers a job may take down with it."""
 
+NO_WORKER = (
+    "No worker could be started: {} A script must run its sweep under "
+    '`if __name__ == "__main__":`, or give `LocalProcesses(0)`.'
+)
+
 ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+
+
+class WorkerError(RuntimeError):
+    """A worker that ended before it was given a job."""
 
 
 class LocalProcesses(AbstractEngine):
@@ -73,35 +83,45 @@ def _elsewhere(work: Work, jobs: Mapping[str, Any], count: int) -> Iterator[Done
     context = get_context("spawn")
     reader, writer = context.Pipe(duplex=False)
 
-    def pool() -> ProcessPoolExecutor:
-        arguments = (reader, numerics())
-        return ProcessPoolExecutor(1, context, _begin, arguments)
+    def pool() -> tuple[ProcessPoolExecutor, Future]:
+        made = ProcessPoolExecutor(1, context, _begin, (reader, numerics()))
+        return made, made.submit(worker_name)
 
-    idle = [pool() for _ in range(count)]
-    busy: dict[Future, tuple[ProcessPoolExecutor, str]] = {}
     waiting, tries = [*jobs][::-1], dict.fromkeys(jobs, 0)
+    # Which job each worker has; none while it starts.
+    busy: dict[Future, tuple[ProcessPoolExecutor, str | None]] = {}
     try:
-        while waiting or busy:
-            while waiting and idle:
-                name, free = waiting.pop(), idle.pop()
-                busy[free.submit(_call, work, jobs[name])] = (free, name)
+        for _ in range(count):
+            made, starting = pool()
+            busy[starting] = made, None
+        while busy:
             for future in wait(busy, return_when=FIRST_COMPLETED).done:
                 used, name = busy.pop(future)
                 error = future.exception()
-                if error is None:
-                    idle.append(used)
-                    yield Done(name, *future.result())
-                    continue
-                used.shutdown(wait=False)
-                idle.append(pool())
-                tries[name] += 1
-                if tries[name] < TRIES:
-                    waiting.append(name)
+                if error is not None:
+                    used.shutdown(wait=False)
+                    if name is None:
+                        raise WorkerError(NO_WORKER.format(error)) from error
+                    tries[name] += 1
+                    if tries[name] < TRIES:
+                        waiting.append(name)
+                    if waiting:
+                        made, starting = pool()
+                        busy[starting] = made, None
+                elif waiting:
+                    new = waiting.pop()
+                    busy[used.submit(_call, work, jobs[new])] = used, new
                 else:
+                    used.shutdown(wait=False)
+                if name is None:
+                    continue
+                if error is None:
+                    yield Done(name, *future.result())
+                elif tries[name] == TRIES:
                     yield Done(name, None, _how(error))
     finally:
         writer.close()
-        for left in [*idle, *(one for one, _ in busy.values())]:
+        for left, _ in busy.values():
             left.shutdown(wait=True, cancel_futures=True)
         reader.close()
 
@@ -134,8 +154,9 @@ def _how(error: BaseException) -> str:
 
 
 def _default() -> int:
+    # JAX itself can't be asked: it would take the accelerator's memory.
     plugins = len(entry_points(group="jax_plugins")) > 0
-    platforms = os.environ.get("JAX_PLATFORMS", "")
-    if plugins and platforms != "cpu":
+    if plugins and os.environ.get("JAX_PLATFORMS") != "cpu":
         return 1
-    return len(os.sched_getaffinity(0)) if os.name == "posix" else os.cpu_count() or 1
+    linux = sys.platform == "linux"
+    return len(os.sched_getaffinity(0)) if linux else os.cpu_count() or 1
