@@ -8,7 +8,7 @@ import typer
 
 from .. import zoo
 from ..sweeps import FullDiskError
-from ..sweeps._leaderboard import Leaderboard, leaderboard
+from ..sweeps._leaderboard import Leaderboard, NoPairError, leaderboard
 from ..sweeps._local_processes import LocalProcesses
 from ._terminal import console, fail, table
 
@@ -42,7 +42,7 @@ def bench(
             quick=quick,
             engine=LocalProcesses(workers),
         )
-    except (zoo.specimens.UnknownSpecimenError, ValueError) as error:
+    except (zoo.specimens.UnknownSpecimenError, NoPairError) as error:
         raise fail(2, str(error)) from error
     except zoo.FolderError as error:
         raise fail(2, f"{error} (--out takes another folder.)") from error

@@ -25,7 +25,7 @@ from ._durable import write_whole
 from ._engine import AbstractEngine
 from ._leaderboard_page import leaderboard_page
 from ._local_processes import LocalProcesses
-from ._measure import Pair, measure
+from ._measure import Pair, failed, measure
 from ._point import Row
 from ._store import Store
 
@@ -43,6 +43,10 @@ BOARD = (
 ROBUSTNESS = "layer estimator what level cosine relative_error".split()
 
 
+class NoPairError(ValueError):
+    """No layer of those asked for has what an estimator of those needs."""
+
+
 class Leaderboard(NamedTuple):
     """What was measured."""
 
@@ -57,7 +61,7 @@ def pairs_of(
 ) -> list[Pair]:
     """Those in which the layer has what the estimator needs.
 
-    **Raises:** `UnknownSpecimenError`; `ValueError` if there is no such pair.
+    **Raises:** `UnknownSpecimenError`; `NoPairError` if there is none.
     """
     rules = {name: estimator_named(name) for name in estimators}
     found = []
@@ -70,7 +74,7 @@ def pairs_of(
             if not unmet(rule(layer), layer)
         ]
     if not found:
-        raise ValueError(
+        raise NoPairError(
             "None of these estimators accepts any of these layers: "
             f"{', '.join(estimators)}; {', '.join(layers)}."
         )
@@ -94,8 +98,8 @@ def leaderboard(
     **Arguments:** `layers`, `estimators`: names of `zoo.specimens`, or one's own as
     `module:function`; by default all. `quick`: one seed of each layer in place of 3.
     `engine`: `LocalProcesses()` by default.
-    **Raises:** `zoo.specimens.UnknownSpecimenError`; `zoo.FolderError` if `out` holds
-    anything else, or was made by another version; `FullDiskError`.
+    **Raises:** `zoo.specimens.UnknownSpecimenError`; `NoPairError`; `zoo.FolderError`
+    if `out` holds anything else, or was made by another version; `FullDiskError`.
     """
     names = list(LAYERS if layers is None else layers)
     rules = list(ESTIMATORS if estimators is None else estimators)
@@ -132,7 +136,7 @@ def tables_of(rows: "DataFrame", pairs: Sequence[Pair]) -> Leaderboard:
     places = polars.Series("place", [place.get(name, len(place)) for name in names])
     rows = rows.with_columns(places).sort("place", maintain_order=True)
 
-    def part(name: str, columns: list[str]) -> "DataFrame":
+    def part(name: str, columns: Sequence[str]) -> "DataFrame":
         there = rows.filter(polars.col("table") == name)
         lacking = [c for c in columns if c not in there.columns]
         return there.with_columns(polars.lit(None).alias(c) for c in lacking).select(
@@ -150,8 +154,7 @@ def _jobs(pairs: Sequence[Pair]) -> dict[str, tuple[Pair, ...]]:
 
 
 def _lost(pairs: tuple[Pair, ...], why: str) -> list[Row]:
-    names = [{"layer": pair.layer, "estimator": pair.estimator} for pair in pairs]
-    return [{"table": "leaderboard", **name, "error": why} for name in names]
+    return [failed(pair, why) for pair in pairs]
 
 
 def _shape_of(specimen: LayerSpecimen) -> Any:

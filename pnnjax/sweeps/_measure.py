@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
@@ -50,7 +51,7 @@ def measured(pair: Pair) -> list[Row]:
     What fails is left out, and said in `error`.
     """
     names = {"layer": pair.layer, "estimator": pair.estimator}
-    board: Row = {"table": "leaderboard", **names, "error": ""}
+    board = failed(pair, "")
     robust: list[Row] = []
     stages: list[Callable[[], None]] = [
         lambda: board.update(_described(pair)),
@@ -67,6 +68,17 @@ def measured(pair: Pair) -> list[Row]:
             errors.append(_short(error))
     board["error"] = "; ".join(dict.fromkeys(errors))
     return [board, *({"table": "robustness", **names, **row} for row in robust)]
+
+
+def failed(pair: Pair, why: str) -> Row:
+    """The row of the leaderboard before anything is measured, or in place of it."""
+    return {
+        "table": "leaderboard",
+        "layer": pair.layer,
+        "domain": pair.layer_specimen.domain,
+        "estimator": pair.estimator,
+        "error": why,
+    }
 
 
 def in_words(claim: Claim, biased: bool) -> str:
@@ -111,7 +123,9 @@ def _chips(specimen: LayerSpecimen, seed: int) -> Chips:
 def _task(specimen: LayerSpecimen, seed: int) -> tuple[Task, float]:
     """And the accuracy of the untrained layer."""
     layer, x, key = _specimen(specimen, seed, False)
-    task = task_of(layer, x, key=key)
+    # A few more examples to mix, or four sizes of a flower would not fit in.
+    more = [_specimen(specimen, seed + 1000 * i, False).x for i in (1, 2)]
+    task = task_of(layer, jnp.concatenate([x, *more]), key=key)
     return task, untrained(layer, task, key=key)
 
 
@@ -121,7 +135,6 @@ def _described(pair: Pair) -> Row:
     cost = physical_cost(rule, layer, x)
     return {
         "kind": type(innermost(layer)).__name__,
-        "domain": pair.layer_specimen.domain,
         "rule": type(rule).__name__,
         "claim": in_words(rule.claim, bool(bias(rule, layer))),
         "parameters": counted(eqx.filter(layer, is_trainable(layer))),

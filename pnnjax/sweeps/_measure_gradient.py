@@ -109,7 +109,7 @@ def fidelity(chips: Chips, rule: AbstractEstimator, *, key: PRNGKeyArray) -> Fid
     else:
         keys = jax.random.split(key, len(device))
         levels = jnp.asarray(noise, chips.x.real.dtype)
-        args = chips._replace(truth=None), rule, jnp.asarray(device), levels, keys  # pyright: ignore[reportArgumentType]
+        args = chips._replace(truth=None), rule, jnp.asarray(device), levels, keys
         found = np.asarray(compiled(_on_devices, args, FAST_TO_COMPILE).call(*args))
     truth = chips.truth[device]
     cosines, errors = _aligned(truth, found)
@@ -159,7 +159,7 @@ def _settings(
 
 
 def _made(
-    layer: Any, x: Array, target: Array, levels: Array, keys: PRNGKeyArray
+    layer: Any, x: Array, target: Array, levels: Array, keys: Array
 ) -> tuple[PyTree, Array]:
     """Parameters and true gradient of each device."""
     nominal = eqx.filter(layer, is_trainable(layer))
@@ -186,7 +186,7 @@ def _on_devices(
     rule: AbstractEstimator,
     device: Int[Array, " n"],
     noise: Float[Array, " n"],
-    keys: PRNGKeyArray,
+    keys: Array,
 ) -> Float[Array, "n size"]:
     """The rule's estimate, each on one device at one level of noise."""
     rest = eqx.filter(chips.base, is_trainable(chips.base), inverse=True)

@@ -81,11 +81,9 @@ def task_of(layer: Any, x: Array, *, key: PRNGKeyArray) -> Task:
     well by them, unless the layer learns what to show.
     """
     encoding, mixing = jax.random.split(key)
-    flowers = data.standardized(data.iris())
-    signals = (
-        _signals(x, flowers.train_x, encoding),
-        _signals(x, flowers.test_x, encoding),
-    )
+    flowers = data.standardized(data.iris(test_fraction=HELD_BACK))
+    parts = flowers.train_x, flowers.test_x
+    signals = [_signals(x, part, encoding) for part in parts]
     shown = _shown(layer, jnp.asarray(signals[0]))
     mean, unit = shown.mean(0), shown.std(0)
     moves = unit > 1e-6 * jnp.max(jnp.abs(shown))
@@ -159,8 +157,9 @@ def _numbers(
     layer: Any, task: Task, signals: Inexact[np.ndarray, "examples ..."]
 ) -> Float[np.ndarray, "examples numbers"]:
     """What is read of the layer."""
-    shown = _shown(layer, jnp.asarray(signals))
-    return np.asarray(((shown - task.mean) / task.unit) @ task.mixing)
+    shown = np.asarray(_shown(layer, jnp.asarray(signals)))
+    mean, unit, mixing = (np.asarray(of) for of in (task.mean, task.unit, task.mixing))
+    return (shown - mean) / unit @ mixing
 
 
 def _times(sizes: PyTree[Array]) -> optax.GradientTransformation:

@@ -74,7 +74,8 @@ def register_layer(
     """Make `target`, `module:function`, a layer of the leaderboard.
 
     `function(key)` returns a small layer and a batch of inputs, along `batch_axes`
-    leading axes, both in the precision that JAX is set to; the first line of its docstring says what it is.
+    leading axes, both in the precision that JAX is set to; the first line of its
+    docstring says what it is.
 
     **Raises:** `ValueError` if the name stands for another one, or there is no such
     domain.

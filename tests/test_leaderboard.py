@@ -1,0 +1,193 @@
+"""What the leaderboard measures, where the answer is known."""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import polars
+import pytest
+from typer.testing import CliRunner
+
+import pnnjax as pnn
+from pnnjax._cli import app
+from pnnjax.sweeps import _leaderboard, _measure
+from pnnjax.sweeps._leaderboard import leaderboard, pairs_of
+from pnnjax.sweeps._local_processes import LocalProcesses
+from pnnjax.sweeps._measure_device import NoisyReadings
+from pnnjax.sweeps._measure_gradient import LEVELS, chips_of, fidelity, readings_known
+from pnnjax.sweeps._measure_program import FAST_TO_COMPILE, compiled, median_seconds
+
+HERE = __name__
+
+
+class Gains(pnn.AbstractLayer):
+    """Each number times a gain of its own."""
+
+    gain: jax.Array
+    facts: ClassVar[pnn.Facts] = pnn.Facts(linear=True)
+
+    def __call__(self, x, *, key=None):
+        return jnp.broadcast_to(self.gain, x.shape).astype(x.dtype) * x
+
+
+class Doubled(pnn.AbstractEstimator):
+    """Twice the gradient."""
+
+    claim = pnn.Biased(0.9)
+
+    def forward(self, layer, x, *, key):
+        return pnn.respond(layer, x, key), None
+
+    def backward(self, layer, x, residuals, y_bar, *, key):
+        rule = pnn.estimators.Autodiff()
+        return rule.backward(layer, x, None, 2 * y_bar, key=None)
+
+    def cost(self, layer, x):
+        return pnn.PhysicalCost(runs=7)
+
+
+def gains(key):
+    """Sixteen gains."""
+    return Gains(jnp.ones(16)), jax.random.normal(key, (3, 16))
+
+
+def broken(key):
+    """A layer that can't run."""
+    return Gains(jnp.ones(3)), jnp.ones((4, 2))
+
+
+def doubled(layer):
+    """Twice the gradient."""
+    return Doubled()
+
+
+@pytest.fixture(scope="module")
+def chips():
+    return chips_of(*gains(jax.random.key(3)), key=jax.random.key(4))
+
+
+def test_noise_is_of_the_stated_size_and_drawn_for_each_reading(getkey):
+    rng = np.random.default_rng(0)
+    pool = jnp.asarray(rng.normal(size=4096))
+    layer = Gains(jnp.ones(2000))
+
+    def noisy(level):
+        return NoisyReadings(layer, jnp.asarray(level), getkey(), pool)
+
+    for x in (3 + rng.normal(size=(5, 2000)), rng.normal(size=(5, 2000)) * (1 + 1j)):
+        device, y = noisy(0.1), x
+        error = np.asarray(device(jnp.asarray(x))) - y
+        rms = np.sqrt(np.mean(np.abs(y) ** 2))
+        # The pool's 4096 numbers tell a deviation to a few per cent.
+        assert np.std(error) == pytest.approx(0.1 * rms, rel=0.05)
+        assert np.array_equal(device(jnp.asarray(x)) - y, error)
+        other = np.asarray(device(jnp.asarray(x * (1 + 1e-9)))) - y
+        alike = np.corrcoef(error.real.ravel(), other.real.ravel())[0, 1]
+        assert abs(alike) < 0.05
+        assert np.array_equal(noisy(0.0)(jnp.asarray(x)), y)
+
+
+def test_readings_of_a_stack_between_its_layers_are_not_known():
+    stack = eqx.nn.Sequential([eqx.nn.Linear(2, 2, key=jax.random.key(0))])
+    feedback = pnn.estimators.RandomFeedback(key=jax.random.key(0))
+    assert readings_known(pnn.estimators.Autodiff(), stack)
+    assert not readings_known(pnn.estimators.FeedbackAlignment(feedback), stack)
+    assert not readings_known(pnn.estimators.HamiltonianEcho(), stack)
+
+
+def test_twice_the_gradient_has_its_direction(chips):
+    found = fidelity(chips, Doubled(), key=jax.random.key(0))
+    assert found.perfect.cosine == pytest.approx(1, abs=1e-12)
+    assert found.perfect.relative_error == pytest.approx(1, abs=1e-12)
+    for level in LEVELS:
+        # It runs on the device itself, whatever that is.
+        assert found.imperfect["mismatch", level].cosine == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.slow
+def test_one_direction_of_spsa_is_as_short_of_the_gradient_as_theory_says(chips):
+    rule = pnn.estimators.SPSA(1e-4)
+    found = fidelity(chips, rule, key=jax.random.key(0))
+    # 16 gains, and 16 inputs of each of three examples, which are told apart.
+    assert found.draws == 64
+    assert found.perfect.cosine == pytest.approx((2 / np.pi / 16) ** 0.5, rel=0.3)
+    mean = found.averaged.cosine
+    assert mean == pytest.approx((64 / (64 + 15)) ** 0.5, rel=0.1)
+
+
+def test_a_model_is_off_by_the_mismatch_that_it_does_not_know(chips):
+    silico = fidelity(chips, pnn.estimators.Autodiff(), key=jax.random.key(0))
+    aware = pnn.estimators.PhysicsAware(lambda layer, x, key=None: x)
+    loop = fidelity(chips, aware, key=jax.random.key(0))
+    assert silico.perfect.relative_error == loop.perfect.relative_error == 0
+    errors = [silico.imperfect["mismatch", level].relative_error for level in LEVELS]
+    # To first order: the error is in proportion.
+    assert errors[1] / errors[0] == pytest.approx(LEVELS[1] / LEVELS[0], rel=0.4)
+    for level in LEVELS:
+        # The output is that of the device, and the model's Jacobian is nearly right.
+        inside = loop.imperfect["mismatch", level].relative_error
+        assert 0 < inside < silico.imperfect["mismatch", level].relative_error
+        # What runs on a model hears no noise.
+        assert silico.imperfect["noise", level].relative_error == 0
+        assert 0 < loop.imperfect["noise", level].relative_error < 3 * level
+
+
+def test_a_program_is_compiled_once_and_timed():
+    program = compiled(lambda a, n: a * n, (jnp.ones(3), 2.0), FAST_TO_COMPILE)
+    assert jnp.array_equal(program.call(3.0 * jnp.ones(3), 2.0), 6.0 * jnp.ones(3))
+    assert 0 < median_seconds(program, (jnp.ones(3), 2.0), 0.0) < 0.1
+    assert program.seconds > 0
+    assert program.scratch >= 0
+
+
+def test_a_leaderboard_is_written_and_gone_on_with(tmp_path, monkeypatch):
+    names = {"layers": [f"{HERE}:gains", f"{HERE}:broken"]}
+    names["estimators"] = [f"{HERE}:doubled"]
+    here = {"engine": LocalProcesses(0), "progress": False, "quick": True}
+    found = leaderboard(tmp_path, **names, **here)
+    good, bad = found.board.rows(named=True)
+    assert good["error"] == ""
+    assert good["claim"] == "cosine ≥ 0.9"
+    assert good["cosine"] == pytest.approx(1)
+    assert good["parameters"] == 16
+    # 60 epochs of 90 flowers, seven runs each.
+    assert good["physical_runs"] == 60 * 90 * 7
+    # What is linear in sizes of leaves can tell most of the flowers, and has learned.
+    assert good["accuracy"] > 0.8
+    assert good["accuracy"] > good["accuracy_untrained"] - 0.1
+    assert bad["layer"] == f"{HERE}:broken"
+    assert "Error" in bad["error"]
+    assert bad["cosine"] is None
+    assert found.robustness.height == 2 * len(LEVELS)
+    assert polars.read_csv(tmp_path / "leaderboard.csv").height == 2
+    assert "<html" in (tmp_path / "leaderboard.html").read_text()
+
+    monkeypatch.setattr(_measure, "measured", None)
+    again = leaderboard(tmp_path, **names, **here)
+    assert again.board.equals(found.board)
+    with pytest.raises(pnn.zoo.FolderError, match="another leaderboard"):
+        leaderboard(tmp_path, **{**names, "layers": ["mesh"]}, **here)
+
+
+def test_a_lost_layer_is_a_row_with_its_error_for_each_estimator():
+    pairs = tuple(pairs_of(["saturable"], ["autodiff", "optical-backprop"], 1))
+    rows = _leaderboard._lost(pairs, "out of memory")
+    assert [row["estimator"] for row in rows] == ["autodiff", "optical-backprop"]
+    assert {row["error"] for row in rows} == {"out of memory"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--layers", "mehs"], "`mesh`"),
+        (["--estimators", "autodif"], "`autodiff`"),
+        (["--layers", "saturable", "--estimators", "in-situ"], "None of these"),
+    ],
+)
+def test_a_bad_request_is_refused(arguments, said, tmp_path):
+    result = CliRunner().invoke(app, ["bench", *arguments, "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not list(tmp_path.iterdir())
