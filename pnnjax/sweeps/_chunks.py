@@ -13,11 +13,17 @@ from ._same_shape import equations, programs
 
 
 def size_of(fleet: Fleet, lanes: Lane, count: int, at_most: int) -> int:
-    """In how large programs to train `count` of them: equal ones, which fit."""
+    """How many of `count` trainings to have in a program, so that it fits."""
     wanted = min(count, at_most)
     fitting = int(memory() // bound(fleet, lanes))
     if fitting < wanted:
         fitting = int(memory() // measured(fleet, lanes, max(1, fitting)))
+    return equal_parts(count, at_most, fitting)
+
+
+def equal_parts(count: int, at_most: int, fitting: int) -> int:
+    """The size of equal programs for `count`, of a power of two if not all fit."""
+    wanted = min(count, at_most)
     if fitting < wanted:
         wanted = 2 ** int(math.log2(max(1, fitting)))
     return math.ceil(count / math.ceil(count / wanted))

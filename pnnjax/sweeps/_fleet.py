@@ -163,9 +163,11 @@ def train(fleet: Fleet, lanes: Lane, studies: Sequence[Any]) -> list[Course]:
             found = fleet.evaluate(family.parts, lanes, progress.trained, progress.step)
             evaluations[made] = _taken(family, found, studies)
     loss = np.concatenate(losses, axis=1)
-    failed = np.asarray(progress.failed)
+    failed, names = np.asarray(progress.failed), list(family.study.metrics())
     return [
-        _course(loss[i], int(failed[i]), {n: m[i] for n, m in evaluations.items()})
+        _course(
+            names, loss[i], int(failed[i]), {n: m[i] for n, m in evaluations.items()}
+        )
         for i in range(len(studies))
     ]
 
@@ -240,10 +242,12 @@ def _taken(
 
 
 def _course(
-    loss: np.ndarray, failed: int, evaluations: dict[int, dict[str, float]]
+    names: Sequence[str],
+    loss: np.ndarray,
+    failed: int,
+    evaluations: dict[int, dict[str, float]],
 ) -> Course:
     steps = [step for step in evaluations if not failed or step < failed]
-    names = evaluations[steps[0]] if steps else {}
     metrics = {name: [evaluations[step][name] for step in steps] for name in names}
     if not failed:
         return Course(loss, steps, metrics, 0, 0.0)
