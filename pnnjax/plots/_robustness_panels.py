@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Runs = Mapping[str, tuple[Float[AnyArray, " levels"], Float[AnyArray, "runs levels"]]]
+Runs = Mapping[str, tuple[Float[AnyArray, " _"], Float[AnyArray, "_ _"]]]
 
 
 def robustness_panels(

@@ -9,7 +9,7 @@ import numpy as np
 from .. import plots
 from .._history import History
 from ._page import Column, Part, Picture, Table, Text, Tiles
-from ._page._values import shown
+from ._page._values import as_given
 from ._slices import (
     MOST,
     SET,
@@ -212,14 +212,14 @@ def _held(at: dict[str, Any], column: str, split: str) -> str:
     names = [n for n in at if n not in (column, split)]
     if not names:
         return ""
-    values = ", ".join(f"{named(n)} = {shown(at[n])}" for n in names)
+    values = ", ".join(f"{named(n)} = {as_given(at[n])}" for n in names)
     return f"Elsewhere as at the best mean: {values}."
 
 
 def _label(column: str, value: Any) -> str:
     if column == "estimator":
         return _plain(f"{value}")
-    return _plain(f"{named(column)} = {shown(value)}")
+    return _plain(f"{named(column)} = {as_given(value)}")
 
 
 def _plain(text: str) -> str:
@@ -262,7 +262,9 @@ def _note(frame: "DataFrame") -> str:
 
 
 def _columns(frame: "DataFrame") -> Mapping[str, Column]:
-    plain = {n: Column(named(n)) for n in frame.columns if n.startswith(SET)}
+    plain = {
+        n: Column(named(n), given=True) for n in frame.columns if n.startswith(SET)
+    }
     metrics = {
         n: Column(n.removeprefix("metric."))
         for n in frame.columns

@@ -58,6 +58,8 @@ class Column(NamedTuple):
     """With a bar up to 1, or up to -1 in another color."""
     marks: Mapping[str, Look] | None = None
     """The look of each value: its sign in the pictures stands before it."""
+    given: bool = False
+    """Numbers are what someone has chosen, and shown as they were given."""
     picked: bool = True
     """Whether rows can be chosen by it, if it is text of few values."""
 

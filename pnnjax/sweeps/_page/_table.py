@@ -6,7 +6,7 @@ from typing import Any
 from ...plots._looks import MARKERS, Look
 from ...plots._style import PALETTE
 from ._parts import Column, Table
-from ._values import exact, is_missing, shown
+from ._values import as_given, exact, is_missing, shown
 
 SIGNS = dict(zip(MARKERS, "●■▲◆▼✚✖★", strict=True))
 FEW = 60
@@ -69,7 +69,8 @@ def _head(column: Column, values: list[Any], kind: str) -> str:
 
 
 def _cell(value: Any, column: Column, kind: str, place: int) -> str:
-    text, precise = shown(value, column.unit), exact(value)
+    text = as_given(value) if column.given else shown(value, column.unit)
+    precise = exact(value)
     said = escape(text)
     title = f' title="{precise}"' if precise not in ("", said) else ""
     if column.marks is not None and value in column.marks:

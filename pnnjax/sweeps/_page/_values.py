@@ -19,6 +19,13 @@ def shown(value: Any, unit: str | None = None) -> str:
     return f"{value}"
 
 
+def as_given(value: Any) -> str:
+    """As one writes it: 0.01 and not 0.0100."""
+    if isinstance(value, float) and value == value:
+        return f"{value:g}".replace("-", "−")
+    return shown(value)
+
+
 def exact(value: Any) -> str:
     """All digits; empty where there is no value, or one that is no number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
