@@ -27,6 +27,8 @@ HEADER = "sweep.json"
 STATUS = "status.sqlite"
 LOCK = "lock"
 ROWS = "rows"
+PAGES = 16 * 1024
+"""About what a line of the index takes, its journal included (bytes)."""
 SUMMARY = "summary.csv"
 """Of the whole, written by who has run it to its end."""
 
@@ -267,7 +269,7 @@ class Store:
                 yield index
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF in (SQLITE_FULL, SQLITE_IOERR):
-                raise full_disk(path, 4096, OSError(ENOSPC, f"{error}")) from error
+                raise full_disk(path, PAGES, OSError(ENOSPC, f"{error}")) from error
             raise
 
     def _mend(self) -> list[str]:

@@ -26,7 +26,7 @@ def sweep_report(
         with _bar(console, title, points, start) as report:
             yield report
     else:
-        yield _lines(console, title, points, start)
+        yield _lines(console, title, points)
 
 
 def stderr() -> Any:
@@ -66,19 +66,25 @@ def _bar(console: Any, title: str, points: int, start: int) -> Iterator[Report]:
         yield report
 
 
-def _lines(console: Any, title: str, points: int, start: int) -> Report:
+def _lines(console: Any, title: str, points: int) -> Report:
     began, printed = time.monotonic(), -math.inf
+    # The first jobs have waited for workers and compilers; the others tell the pace.
+    first: tuple[float, int] | None = None
 
     def report(done: int, failed: int) -> None:
-        nonlocal printed
+        nonlocal printed, first
         now = time.monotonic()
+        if first is None:
+            first = now, done
         if done < points and now - printed < 5:
             return
         printed = now
-        left = (now - began) * (points - done) / max(1, done - start)
+        left = ""
+        if done > first[1]:
+            pace = (now - first[0]) / (done - first[1])
+            left = f", {pace * (points - done):.0f} s left"
         console.print(
-            f"{title} {done}/{points}  {failed} failed  {now - began:.0f} s, "
-            f"{left:.0f} s left",
+            f"{title} {done}/{points}  {failed} failed  {now - began:.0f} s{left}",
             soft_wrap=True,
         )
 
