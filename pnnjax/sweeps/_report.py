@@ -82,7 +82,8 @@ def _board(folder: Path, page: Path) -> Path:
         for name in (BOARD, ROBUSTNESS)
     )
     told = {name: f"{value}" for name, value in made.items()}
-    return leaderboard_page(page, board, robustness, told)
+    leaderboard_page(page, board, robustness, told)
+    return page
 
 
 def _made(made: Mapping[str, Any], folder: Path) -> dict[str, str]:
