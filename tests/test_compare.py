@@ -30,7 +30,13 @@ from pnnjax.sweeps import (
     paired,
     run,
 )
-from pnnjax.sweeps._follow import NotFollowedError, cost_of, follow
+from pnnjax.sweeps._follow import (
+    NotFollowedError,
+    cost_of,
+    follow,
+    seconds_per_step,
+    training_of,
+)
 from pnnjax.sweeps._rule import with_rule
 from pnnjax.zoo import AbstractExperiment, setting
 
@@ -279,19 +285,22 @@ def test_estimators_are_trained_on_the_same_seeds(tmp_path):
 def test_cost_and_alignment_are_those_of_the_rule():
     toy = Toy(epochs=1)
     rule = "SPSA(samples=2)"
-    gradient, examples = cost_of(with_rule(toy, rule), 0)
+    gradient, examples = cost_of(training_of(with_rule(toy, rule), 0))
     layer = toy.model(key=jax.random.key(0)).layers[0].layer
     shape = jax.ShapeDtypeStruct((2,), jnp.float32)
     assert gradient == pnn.estimators.SPSA(samples=2).cost(layer, shape)
     assert examples == 160
-    exact = follow(toy, 0, (0.0, 1.0))
-    assert exact.steps.tolist() == [0, 4] and exact.seconds_per_step > 0
+    training = training_of(toy, 0)
+    exact = follow(training, (0.0, 1.0))
+    assert exact.steps.tolist() == [0, 4]
+    first, second = seconds_per_step([training, training])
+    assert 0 < first < 10 * second
     for cosines in exact.cosines.values():
         np.testing.assert_allclose(cosines, 1, atol=1e-6)
     with pytest.raises(NotFollowedError, match="no training run"):
         from toy_experiment import Seeds
 
-        cost_of(Seeds(), 0)
+        training_of(Seeds(), 0)
 
 
 def test_the_picture_shows_each_seed():

@@ -139,8 +139,7 @@ def _show(found: Comparison, written: list[Path]) -> None:
         for row in found.table().iter_rows(named=True)
     ]
     headers = ("", "A", "B", "B − A", "95 % interval")
-    width = terminal.width if terminal.is_terminal else max(terminal.width, 120)
-    terminal.print(table(headers, rows), width=width)
+    terminal.print(table(headers, rows))
     for line in (found.difference.in_words(), *found.notes):
         terminal.print(line, soft_wrap=True)
     names = ", ".join(path.name for path in written)
@@ -154,4 +153,4 @@ def _cell(value: float | None) -> str:
 def _interval(low: float | None, high: float | None) -> str:
     if low is None or high is None or low != low:
         return "–"
-    return f"{low:.4g} to {high:.4g}"
+    return f"{low:.3g} to {high:.3g}"

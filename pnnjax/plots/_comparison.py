@@ -74,14 +74,15 @@ def _curves(
     histories: Mapping[str, Sequence[History]],
     metric: str,
 ) -> None:
+    positive = True
     for (_, runs), color in zip(histories.items(), PALETTE, strict=False):
         length = min(len(run.loss) for run in runs)
         losses = np.stack([_running_mean(run.loss[:length]) for run in runs])
+        positive = positive and bool((losses > 0).all())
         _band(left, np.arange(1, length + 1), losses, color)
         if metric and all(np.array_equal(run.steps, runs[0].steps) for run in runs):
             found = np.stack([run.metrics[metric] for run in runs])
             _band(right, np.asarray(runs[0].steps), found, color)
-    positive = all((h.loss > 0).all() for runs in histories.values() for h in runs)
     left.set(xlabel="Training step", ylabel="Loss")
     left.set_yscale("log" if positive else "linear")
     right.set(xlabel="Training step", ylabel=metric.capitalize() or "No metric")

@@ -11,9 +11,17 @@ from .. import plots
 from .._estimator import PhysicalCost
 from ._durable import write_whole
 from ._engine import AbstractEngine
-from ._follow import Followed, NotFollowedError, cost_of, follow
+from ._follow import (
+    Followed,
+    NotFollowedError,
+    Training,
+    cost_of,
+    follow,
+    seconds_per_step,
+    training_of,
+)
 from ._grid import OWN, Grid, GridError, Seeds, Sweep
-from ._page import Picture, Table, Text, write_page
+from ._page import Column, Picture, Table, Text, write_page
 from ._paired import Paired, paired
 from ._run import run
 from ._sides import CompareError, Side, side_of, sides_of_frame
@@ -27,6 +35,13 @@ QUANTITIES = "comparison.csv"
 PAIRS = "comparison_seeds.csv"
 PAGE = "comparison.html"
 
+_COLUMNS = {
+    "a": Column("A"),
+    "b": Column("B"),
+    "difference": Column("B − A"),
+    "p": Column("p (ranks)"),
+}
+
 
 class Cost(NamedTuple):
     """What a method takes; each part `None` where it is not known."""
@@ -35,8 +50,8 @@ class Cost(NamedTuple):
     """Of one example."""
     examples: int | None
     """Of which the whole training takes the gradient."""
-    why: str
-    """Why something is not known; empty if nothing is."""
+    seconds: float | None
+    """Of a step of the simulation, both methods timed in turns."""
 
 
 class Comparison(NamedTuple):
@@ -123,8 +138,8 @@ class Comparison(NamedTuple):
         parts = [
             Text("What is found", f"A: {self.a.label}\n\nB: {self.b.label}\n\n{said}"),
             Picture("Side by side", figure, _CAPTION),
-            Table("Quantities", self.table(), _QUANTITIES),
-            Table("Seeds", self.pairs(), "The figure of each seed, and B minus A."),
+            Table("Quantities", self.table(), _QUANTITIES, _COLUMNS),
+            Table("Seeds", self.pairs(), "The figure of each seed.", _COLUMNS),
         ]
         write_page(out / PAGE, f"{self.a.label} and {self.b.label}", parts)
         return [out / name for name in (PICTURE, QUANTITIES, PAIRS, PAGE)]
@@ -205,21 +220,15 @@ def compared(a: Side, b: Side, alignment: bool) -> Comparison:
     first, second = (
         np.asarray([side.runs[seed].value for seed in seeds]) for side in (a, b)
     )
-    costs, followed, notes = [], [], _left_out(a, b, seeds)
-    for side in (a, b):
-        cost, course = _looked_at(side, seeds[0], alignment)
-        costs.append(cost)
-        followed.append(course)
-        notes += [f"{side.label}: {cost.why}."] if cost.why else []
+    trainings, why = zip(*(_training(side, seeds[0]) for side in (a, b)))
+    costs, followed, later = _looked_at(trainings, alignment)
+    notes = _left_out(a, b, seeds)
+    for side, *reasons in zip((a, b), why, later, strict=True):
+        unknown = [reason.rstrip(".") for reason in reasons if reason]
+        notes += [f"{side.label}: {reason}." for reason in unknown]
     return Comparison(
-        a,
-        b,
-        seeds,
-        paired(first, second),
-        (costs[0], costs[1]),
-        (followed[0], followed[1]),
-        tuple(notes),
-    )
+        a, b, seeds, paired(first, second), costs, followed, tuple(notes)
+    )  # fmt: skip
 
 
 def _apart(side: Side, text: str) -> Side:
@@ -240,15 +249,36 @@ def _left_out(a: Side, b: Side, seeds: tuple[int, ...]) -> list[str]:
     return notes
 
 
-def _looked_at(side: Side, seed: int, alignment: bool) -> tuple[Cost, Followed | None]:
+def _training(side: Side, seed: int) -> tuple[Training | None, str]:
+    """It, or why there is none."""
     try:
-        study = side.study(seed)
-        gradient, examples = cost_of(study, seed)
-        course = follow(study, seed) if alignment else None
+        return training_of(side.study(seed), seed), ""
     except (NotFollowedError, LookupError, ValueError, TypeError) as error:
-        why = f"cost and alignment are not known, since {error}".rstrip(".")
-        return Cost(None, None, why), None
-    return Cost(gradient, examples, ""), course
+        return None, f"its cost is not known, since {error}"
+
+
+def _looked_at(
+    trainings: tuple[Training | None, ...], alignment: bool
+) -> tuple[Any, Any, list[str]]:
+    """Costs, alignments, and why one is not known."""
+    costs, followed, why = [], [], []
+    for training in trainings:
+        cost, course, reason = Cost(None, None, None), None, ""
+        try:
+            if training is not None:
+                cost = Cost(*cost_of(training), None)
+                course = follow(training) if alignment else None
+        except (NotFollowedError, ValueError, TypeError) as error:
+            what = "alignment" if cost.gradient else "cost"
+            reason = f"its {what} is not known, since {error}"
+        costs.append(cost)
+        followed.append(course)
+        why.append(reason)
+    timed = [t for t, course in zip(trainings, followed) if t and course]
+    if len(timed) == 2:
+        seconds = seconds_per_step(timed)
+        costs = [cost._replace(seconds=s) for cost, s in zip(costs, seconds)]
+    return tuple(costs), tuple(followed), why
 
 
 def _row(name: str, a: Any, b: Any, difference: Paired) -> dict[str, Any]:
@@ -285,6 +315,7 @@ def _costs(a: Cost, b: Cost) -> list[dict[str, Any]]:
         _plain(f"{_FIELDS[field]} in all", *(_total(cost, field) for cost in (a, b)))
         for field in totals
     ]
+    rows.append(_plain("seconds a step, simulated", a.seconds, b.seconds))
     return [row for row in rows if row["a"] or row["b"]]
 
 
@@ -308,8 +339,7 @@ def _total(cost: Cost, field: str) -> float | None:
 def _followed(a: Followed | None, b: Followed | None) -> list[dict[str, Any]]:
     if a is None and b is None:
         return []
-    seconds = (None if f is None else f.seconds_per_step for f in (a, b))
-    rows = [_plain("seconds a step, simulated", *seconds)]
+    rows = []
     layers = dict.fromkeys(
         name for one in (a, b) if one is not None for name in one.cosines
     )

@@ -32,59 +32,93 @@ EXAMPLES = 256
 """Of the training part, in whose mean loss the gradients are taken."""
 
 
+ROUNDS = 9
+STRETCH = 50
+"""Steps that are timed in one go."""
+
+
 class NotFollowedError(ValueError):
     """A training whose gradients can't be looked at."""
 
 
+class Training(NamedTuple):
+    """One run, before its first step."""
+
+    task: Task
+    state: State
+    steps: int
+    """In all."""
+
+
 class Followed(NamedTuple):
-    """What one training showed."""
+    """Where the gradients of one training pointed."""
 
     steps: Int[np.ndarray, " moments"]
     """After how many of them."""
     cosines: Mapping[str, Float[np.ndarray, " moments"]]
     """By layer, of the estimated gradient with the exact one."""
-    seconds_per_step: float
-    """The median over the stretches between the moments; compilation is not in it."""
 
 
-def follow(study: Any, seed: int, moments: Sequence[float] = MOMENTS) -> Followed:
-    """Train as `study.run` does, and compare the gradients at some moments.
+def training_of(study: Any, seed: int) -> Training:
+    """What `study.run` trains.
+
+    **Raises:** `NotFollowedError` if it is no training by gradients.
+    """
+    whole = study.study if isinstance(study, WithRule) else study
+    if not isinstance(whole, zoo.AbstractTraining):
+        raise NotFollowedError("it is no training run of one model")
+    if type(whole).run is not zoo.AbstractTraining.run:
+        raise NotFollowedError("it has a `run` of its own")
+    lane = Lane((), jax.random.split(jax.random.key(seed)), None)
+    trainable = jax.tree.leaves(is_trainable(study.model(key=lane.keys[0])))
+    parts = parts_of(study.data())
+    family = Family(study, (), parts, tuple(trainable), None, True)
+    task, trained = family.task(lane, family.parts)
+    if isinstance(task.optimizer, AbstractSearch):
+        raise NotFollowedError("it trains by a search, without a gradient")
+    memory = task.optimizer.init(trained)
+    state = strong(State(jnp.int32(0), trained, memory))
+    return Training(task, state, family.steps())
+
+
+def follow(training: Training, moments: Sequence[float] = MOMENTS) -> Followed:
+    """Train to the end, and compare the gradients at some moments.
 
     The exact gradient is that of `ImplicitDifferentiation` where a layer settles, and
     of `Autodiff` elsewhere, with the same parameters, examples and noise.
 
-    **Raises:** `NotFollowedError` if there is no such gradient; whatever the training
-    raises.
+    **Raises:** `NotFollowedError` if a step is not finite; what the exact rule raises,
+    where there is none.
     """
-    task, state, steps = _begun(study, seed)
-    if isinstance(task.optimizer, AbstractSearch):
-        raise NotFollowedError("it trains by a search, without a gradient")
+    task, state, steps = training
     stops = sorted({round(moment * steps) for moment in moments})
-    jax.block_until_ready(advance(task, state, state.step))
     cosines: list[dict[str, float]] = []
-    seconds = []
     for stop in stops:
-        first, begun = int(state.step), time.perf_counter()
         state = _advanced(task, state, stop)
-        if stop > first:
-            seconds.append((time.perf_counter() - begun) / (stop - first))
         cosines.append(_cosines(task, state))
     return Followed(
         steps=np.asarray(stops),
         cosines={n: np.asarray([each[n] for each in cosines]) for n in cosines[0]},
-        seconds_per_step=float(np.median(seconds)),
     )
 
 
-def cost_of(study: Any, seed: int) -> tuple[PhysicalCost, int]:
+def seconds_per_step(trainings: Sequence[Training]) -> list[float]:
+    """The median of each, in rounds in which each has its turn: what else the machine
+    does meets all of them. Compilation is not in it.
+    """
+    for task, state, _ in trainings:
+        _advanced(task, state, 1)
+    found = [[_pace(training) for training in trainings] for _ in range(ROUNDS)]
+    return np.median(found, axis=0).tolist()
+
+
+def cost_of(training: Training) -> tuple[PhysicalCost, int]:
     """Of one gradient of one example, all estimators of the model together; and for how
     many examples the whole training asks for one.
 
     **Raises:** `NotFollowedError` if it is not known.
     """
-    task, state, steps = _begun(study, seed)
-    if isinstance(task.optimizer, AbstractSearch):
-        raise NotFollowedError("it trains by a search, which asks for no gradient")
+    task, state, steps = training
     seen: list[tuple[Physical, jax.ShapeDtypeStruct]] = []
 
     def note(node: Any) -> Any:
@@ -140,20 +174,12 @@ def _cost(physical: Physical, x: jax.ShapeDtypeStruct) -> PhysicalCost:
     return rule.cost(layer, x)
 
 
-def _begun(study: Any, seed: int) -> tuple[Task, State, int]:
-    """The training before its first step, and how many it makes."""
-    whole = study.study if isinstance(study, WithRule) else study
-    if not isinstance(whole, zoo.AbstractTraining):
-        raise NotFollowedError("it is no training run of one model")
-    if type(whole).run is not zoo.AbstractTraining.run:
-        raise NotFollowedError("it has a `run` of its own")
-    lane = Lane((), jax.random.split(jax.random.key(seed)), None)
-    trainable = jax.tree.leaves(is_trainable(study.model(key=lane.keys[0])))
-    parts = parts_of(study.data())
-    family = Family(study, (), parts, tuple(trainable), None, True)
-    task, trained = family.task(lane, family.parts)
-    memory = task.optimizer.init(trained)
-    return task, strong(State(jnp.int32(0), trained, memory)), family.steps()
+def _pace(training: Training) -> float:
+    task, state, steps = training
+    stop = min(steps, STRETCH)
+    begun = time.perf_counter()
+    _advanced(task, state, stop)
+    return (time.perf_counter() - begun) / stop
 
 
 def _advanced(task: Task, state: State, stop: int) -> State:
