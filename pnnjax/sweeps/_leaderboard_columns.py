@@ -21,6 +21,15 @@ COLUMNS = {
         Column("relative error"),
         "Norm of the difference of the two gradients, in parts of the exact one's.",
     ),
+    "cosine_of_mean": (
+        Column("cosine of the mean", shaded=True),
+        "The same of the mean gradient of all draws, for rules that draw directions.",
+    ),
+    "relative_error_of_mean": (
+        Column("its error"),
+        "The relative error of that mean.",
+    ),
+    "draws": (Column("draws"), "How many gradients the mean is of."),
     "runs": (
         Column("runs"),
         "Passes of a signal through the physical system, in any direction, for one "
@@ -56,8 +65,8 @@ COLUMNS = {
     "parameters": (Column("parameters"), "Trained numbers of the layer."),
     "inputs": (Column("inputs"), "Numbers in one example; a complex one counts two."),
     "outputs": (Column("outputs"), "Numbers in one response; likewise."),
-    "kind": (Column("layer's class", picked=False), "In `pnnjax`."),
-    "rule": (Column("estimator's class", picked=False), "In `pnnjax.estimators`."),
+    "kind": (Column("layer's class", picked=False), "In pnnjax."),
+    "rule": (Column("estimator's class", picked=False), "In pnnjax.estimators."),
     "error": (Column("error", picked=False), "What went wrong, if anything did."),
 }
 """By their names in the table, in the order in which they are shown: how they are

@@ -13,11 +13,21 @@ from .. import plots
 from ..plots._looks import Look, looks
 from ..zoo.specimens import DOMAINS, ESTIMATORS
 from ._leaderboard_columns import COLUMNS
-from ._page import Column, Part, Picture, Table, Terms, Tiles, write_page
+from ._page import Column, Part, Picture, Table, Terms, Text, Tiles, write_page
 
 if TYPE_CHECKING:
     from polars import DataFrame
 
+HOW = (
+    "A row is a layer: a small specimen of a physical system. A column is an "
+    "estimator: a rule that obtains its gradient. Where both have a cell, the rule "
+    "accepts the layer, and the cell says how well its gradient points where the exact "
+    "one does, which is differentiated through the simulated physics.\n\nA cosine of 1 "
+    "trains as backpropagation does; one above 0 still goes downhill. Rules that draw "
+    "random directions are near 0 in a single draw and right on average. Everything "
+    "that a picture shows is in the tables below, in all its digits: they stand in the "
+    "tooltip of each number."
+)
 TITLE = "Which gradients on which physics"
 LEAST_ERROR = 1e-16
 
@@ -40,11 +50,11 @@ def leaderboard_page(
     board, robustness = _sorted(board), _floats(robustness)
     appearance = looks([*ESTIMATORS, *board["estimator"]])
     parts: list[Part] = [Tiles("At a glance", _figures(board))]
+    parts.append(Text("How to read it", HOW))
     parts += _pictures(board, robustness, appearance)
     parts += _tables(board, robustness, appearance)
-    told = {name: said for name, (_, said) in COLUMNS.items()}
-    labels = {COLUMNS[n][0].label: told[n] for n in board.columns if n in told}
-    parts.append(Terms("The columns", labels))
+    told = {c.label: said for n, (c, said) in COLUMNS.items() if n in board.columns}
+    parts.append(Terms("The columns", told))
     parts.append(Terms("How it was made", _making(made_with)))
     lead = (
         "Small physical systems, each with every training rule that accepts it: how "

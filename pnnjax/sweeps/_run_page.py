@@ -22,9 +22,7 @@ def run_parts(folder: Path, settings: dict[str, Any]) -> list[Part]:
     result = read_json(folder / RESULT)
     parts: list[Part] = []
     if result is None:
-        said = (
-            "This run has no result yet. `pnnjax train ... --resume` goes on with it."
-        )
+        said = "This run has no result yet. pnnjax train with --resume goes on with it."
         parts.append(Text("Not finished", said))
     else:
         parts.append(Tiles("At a glance", _figures(result)))
@@ -78,5 +76,5 @@ def _course(frame: "DataFrame") -> list[Part]:
         caption = "The loss of each step, with its running mean, and the metrics."
         parts.append(Picture("Training", plots.learning_curve(run), caption))
         frame = evaluated if names else frame.tail(1)
-    parts.append(Table("Evaluations", frame, "As in `metrics.csv`."))
+    parts.append(Table("Evaluations", frame, "As in metrics.csv."))
     return parts

@@ -93,7 +93,7 @@ def _duration(seconds: float) -> str:
 def _unfinished(there: int, missing: int) -> str:
     return (
         f"{missing:,} of {there + missing:,} points have no row yet. What follows is "
-        "of those that have. The same `pnnjax sweep` goes on with the others."
+        "of those that have. The same pnnjax sweep goes on with the others."
     )
 
 
