@@ -29,7 +29,7 @@ class Clock:
 
     def seconds(self, calls):
         self.log.append(self.name)
-        return [next(self.every) for _ in range(calls)]
+        return [(next(self.every), 0.25) for _ in range(calls)]
 
     def memory(self):
         return None
@@ -49,7 +49,7 @@ def test_all_take_turns_and_each_begins_a_round(side_by_side):
     cases = {name: Clock(name, [1.0], log) for name in ("ours", "one", "two")}
     rows = side_by_side.contest("a step", cases, 7, calls=1, per=10)
     assert [row.peer for row in rows] == ["one", "two"]
-    assert rows[0].ours == pytest.approx(0.1)
+    assert rows[0].ours == pytest.approx(0.1) and rows[0].processor == 1.0
     turns = [log[3 + 3 * i : 6 + 3 * i] for i in range(7)]
     assert all(sorted(turn) == ["one", "ours", "two"] for turn in turns)
     assert [turn[0] for turn in turns[:4]] == ["ours", "one", "two", "ours"]
@@ -59,7 +59,7 @@ def test_where_we_lose_the_row_stays_and_what_fails_took_forever(side_by_side):
     def never():
         raise side_by_side.Unsolved
 
-    assert side_by_side.Here(never).seconds(2) == [math.inf, math.inf]
+    assert side_by_side.Here(never).seconds(2) == [(math.inf, math.inf)] * 2
     lost = side_by_side.compared("a cut", "theirs", [2.0] * 7, [1.0] * 7)
     failed = side_by_side.compared("a cut", "others", [2.0] * 7, [math.inf] * 7)
     _, _, first, second = side_by_side.table([lost, failed]).splitlines()
@@ -83,7 +83,7 @@ def test_another_process_times_itself_and_its_end_is_said(side_by_side, tmp_path
     peer = elsewhere.Elsewhere(sys.executable, str(tmp_path / "worker.py"))
     assert peer.versions == {"peer": "1.0"} and peer.notes == {"nothing": "here"}
     taken = peer.cases["nothing"].seconds(3)
-    assert len(taken) == 3 and all(0 < own < 1 for own in taken)
+    assert len(taken) == 3 and all(0 < wall < 1 for wall, _ in taken)
     peer.close()
     with pytest.raises(RuntimeError, match=r"missing\.py ended with"):
         elsewhere.Elsewhere(sys.executable, str(tmp_path / "missing.py"))

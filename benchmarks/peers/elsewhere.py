@@ -57,7 +57,7 @@ class There:
         self.where = where
         self.name = name
 
-    def seconds(self, calls: int) -> list[float]:
+    def seconds(self, calls: int) -> list[tuple[float, float]]:
         return self.where.ask(name=self.name, calls=calls)
 
     def memory(self) -> float | None:

@@ -20,7 +20,7 @@ class Jitted:
     def run(self):
         return jax.block_until_ready(self.function(*self.arguments))
 
-    def seconds(self, calls: int) -> list[float]:
+    def seconds(self, calls: int) -> list[tuple[float, float]]:
         return Here(self.run).seconds(calls)
 
     def memory(self) -> float | None:

@@ -4,7 +4,8 @@ A round lets every case run, each round beginning with another one, so that what
 the machine does meets all of them alike. A case's time in a round is the median of as
 many calls as fill a twentieth of a second; what is reported is the median over the
 rounds, and the ratio of the medians with its 10 to 90 % from round to round. The first
-call of a case, which compiles or allocates, is in no median.
+call of a case, which compiles or allocates, is in no median. The ratio of the processor
+times stands beside it: on one core it is what an idle machine would show of both.
 """
 
 import argparse
@@ -38,8 +39,8 @@ class Unsolved(Exception):
 class Case(Protocol):
     """What is run, wherever it is."""
 
-    def seconds(self, calls: int) -> list[float]:
-        """How long each of so many calls took."""
+    def seconds(self, calls: int) -> list[tuple[float, float]]:
+        """How long each of so many calls took: by the clock, and of the processor."""
         ...
 
     def memory(self) -> float | None:
@@ -57,16 +58,17 @@ class Here:
         self.run = run
         self.weighed = weighed
 
-    def seconds(self, calls: int) -> list[float]:
+    def seconds(self, calls: int) -> list[tuple[float, float]]:
         taken = []
         for _ in range(calls):
-            begun = time.perf_counter()
+            begun = time.perf_counter(), time.process_time()
             try:
                 self.run()
             except Unsolved:
-                taken.append(math.inf)
+                taken.append((math.inf, math.inf))
             else:
-                taken.append(time.perf_counter() - begun)
+                ended = time.perf_counter(), time.process_time()
+                taken.append((ended[0] - begun[0], ended[1] - begun[1]))
         return taken
 
     def memory(self) -> float | None:
@@ -84,6 +86,8 @@ class Row(NamedTuple):
     """Their time to ours: above 1 where we are faster."""
     low: float
     high: float
+    processor: float
+    """The ratio of the processor times."""
     rounds: int
     first: tuple[float, float]  # s, first call of ours and of theirs
     memory: tuple[float | None, float | None]  # MiB, of ours and of theirs
@@ -91,8 +95,9 @@ class Row(NamedTuple):
 
 
 HEAD = (
-    "| What | Beside | pnnjax | Theirs | Theirs / ours (10–90 %) | First call "
-    "| Memory, MiB | Note |\n|---|---|---|---|---|---|---|---|"
+    "| What | Beside | pnnjax | Theirs | Theirs / ours (10–90 %) "
+    "| Of processor time | First call | Memory, MiB | Note |\n"
+    "|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -110,22 +115,28 @@ def contest(
     `calls`: how many make a round's time, where a call's own time says little.
     """
     print(f"\n{what}", file=sys.stderr)
-    first = {name: case.seconds(1)[0] for name, case in cases.items()}
+    first = {name: case.seconds(1)[0][0] for name, case in cases.items()}
     memory = {name: case.memory() for name, case in cases.items()}
     counts = {name: calls or _filling(case) for name, case in cases.items()}
     times: dict[str, list[float]] = {name: [] for name in cases}
+    works: dict[str, list[float]] = {name: [] for name in cases}
     names = list(cases)
     for turn in range(rounds):
         start = turn % len(names)
         for name in names[start:] + names[:start]:
             taken = cases[name].seconds(counts[name])
-            times[name].append(statistics.median(taken) / per)
+            wall, work = map(statistics.median, zip(*taken, strict=True))
+            times[name].append(wall / per)
+            works[name].append(work / per)
     for name, own in times.items():
         print(f"  {name:44} {shown(statistics.median(own))}", file=sys.stderr)
     us, *others = names
+    middle = {name: statistics.median(own) for name, own in works.items()}
     return [
         compared(what, name, times[us], times[name])._replace(
-            first=(first[us], first[name]), memory=(memory[us], memory[name])
+            processor=_ratio(middle[name], middle[us]),
+            first=(first[us], first[name]),
+            memory=(memory[us], memory[name]),
         )
         for name in others
     ]
@@ -145,6 +156,7 @@ def compared(
         ratio=_ratio(middles[1], middles[0]),
         low=low,
         high=high,
+        processor=math.nan,
         rounds=len(ratios),
         first=(math.nan, math.nan),
         memory=(None, None),
@@ -167,6 +179,7 @@ def line(row: Row) -> str:
         shown(row.ours),
         shown(row.theirs),
         ratio,
+        _digits(row.processor),
         " / ".join(map(shown, row.first)),
         memory,
         row.note,
@@ -255,14 +268,14 @@ def _status(name: str) -> int:
 
 def _filling(case: Case) -> int:
     """How many calls fill a round's share."""
-    once = min(case.seconds(2))
+    once, _ = min(case.seconds(2))
     return max(1, min(50, int(FILL / max(once, 1e-9))))
 
 
 def _ratio(theirs: float, ours: float) -> float:
     if math.isinf(ours):
         return math.nan if math.isinf(theirs) else 0.0
-    return theirs / ours
+    return theirs / ours if ours > 0 else math.nan
 
 
 def _digits(value: float) -> str:
