@@ -153,4 +153,4 @@ def _cell(value: float | None) -> str:
 def _interval(low: float | None, high: float | None) -> str:
     if low is None or high is None or low != low:
         return "–"
-    return f"{low:.3g} to {high:.3g}"
+    return f"{low:.3g}, {high:.3g}"

@@ -315,14 +315,14 @@ def _costs(a: Cost, b: Cost) -> list[dict[str, Any]]:
         _plain(f"{_FIELDS[field]} in all", *(_total(cost, field) for cost in (a, b)))
         for field in totals
     ]
-    rows.append(_plain("seconds a step, simulated", a.seconds, b.seconds))
+    rows.append(_plain("seconds a step", a.seconds, b.seconds))
     return [row for row in rows if row["a"] or row["b"]]
 
 
 _FIELDS = {
     "runs": "physical runs",
     "relaxations": "relaxations",
-    "measurements": "measured values",
+    "measurements": "values read",
     "flops": "digital operations",
 }
 
