@@ -28,7 +28,8 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-KEYS = jax.random.split(jax.random.key(0), 4)
+# A function: no array may be made before `jax.distributed.initialize`.
+key = jax.random.key
 ALL = ShardLarge(least=1)
 
 
@@ -48,14 +49,14 @@ def data(shift=0.0):
 
 def crossbars():
     """With noise in the cells, for a batch and for each example."""
-    crossbar = pnn.circuits.Crossbar(8, 16, key=KEYS[0], use_bias=True)
+    crossbar = pnn.circuits.Crossbar(8, 16, key=key(0), use_bias=True)
     noisy = pnn.imperfections.ReadNoise(0.02)(crossbar)
     return eqx.nn.Sequential(
         [
             pnn.Physical(noisy, pnn.estimators.Autodiff()),
             eqx.nn.Lambda(jnp.tanh),
             eqx.nn.Dropout(0.1),
-            pnn.circuits.Crossbar(16, 8, key=KEYS[1]),
+            pnn.circuits.Crossbar(16, 8, key=key(1)),
         ]
     )
 
@@ -75,7 +76,7 @@ def digits():
             for part, n in zip(whole[:4], (64, 64, 21, 21))
         )
     )
-    model = experiment.model(key=KEYS[2])
+    model = experiment.model(key=key(2))
     return model, parts, experiment.objective, experiment.optimizer(100)
 
 
@@ -91,7 +92,7 @@ CASES = {
     "digits-mesh": digits,
     "hopfield": lambda: (
         pnn.Physical(
-            pnn.spins.HopfieldNetwork((8, 16, 8), key=KEYS[2]),
+            pnn.spins.HopfieldNetwork((8, 16, 8), key=key(2)),
             pnn.estimators.EquilibriumPropagation(),
         ),
         data(),
@@ -110,7 +111,7 @@ def mesh_of(batch, model):
 def train(case, shape, **settings):
     model, parts, objective, optimizer = case
     sharing = {} if shape is None else {"mesh": mesh_of(*shape), "shard": ALL}
-    settings = {"epochs": 3, "key": KEYS[3], "progress": False} | settings
+    settings = {"epochs": 3, "key": key(3), "progress": False} | settings
     return pnn.fit(
         model, parts, objective, optimizer, batch_size=16, **sharing, **settings
     )
@@ -192,7 +193,7 @@ def failures():
         call = {"mesh": mesh_of(4, 2), "batch_size": 16, "shard": None} | change
         try:
             pnn.fit(
-                case[0], case[1], CROSS_ENTROPY, optimizer, epochs=1, key=KEYS[3],
+                case[0], case[1], CROSS_ENTROPY, optimizer, epochs=1, key=key(3),
                 progress=False, **call,
             )  # fmt: skip
         except (ValueError, TypeError, FloatingPointError) as error:
@@ -224,7 +225,7 @@ def program(model, shape, size, batch=16):
     if shape is not None:
         placement = placement_of(mesh_of(*shape), ShardLarge(2**12), batch)
     task, trained = _prepare(
-        model, parts_of((x, x)), squared, optax.adam(1e-3), KEYS[3], batch, True,
+        model, parts_of((x, x)), squared, optax.adam(1e-3), key(3), batch, True,
         placement,
     )  # fmt: skip
     task, state = task.placed(), _begun(task, trained)
@@ -261,10 +262,10 @@ def large(kind, size):
     """A layer on one device, and shared by eight."""
     size = int(size)
     if kind == "crossbar":
-        layer = pnn.circuits.Crossbar(size, size, key=KEYS[0])
+        layer = pnn.circuits.Crossbar(size, size, key=key(0))
         model = pnn.Physical(layer, pnn.estimators.Autodiff())
     else:
-        layer = pnn.optics.MZIMesh(size, key=KEYS[0])
+        layer = pnn.optics.MZIMesh(size, key=key(0))
         model = Power(pnn.Physical(layer, pnn.estimators.InSituBackprop()))
     single = jax.tree.map(
         lambda leaf: leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf,
