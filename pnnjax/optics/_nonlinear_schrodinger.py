@@ -6,6 +6,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Complex, PRNGKeyArray
 
+from .._fast_angles import cos_sin
 from .._layer import AbstractLayer, Facts
 from ..integrators import split_step
 from ._pulse import (
@@ -85,7 +86,7 @@ def nonlinear_schrodinger(
             power = _power(envelope)
             phase = strength * _felt(power, raman, response)
             most = jnp.max(jnp.abs(phase), -1)
-            turn = lax.complex(jnp.cos(phase), jnp.sin(phase))
+            turn = lax.complex(*cos_sin(phase))
             return turn * envelope, worst.after_kick(power, most)
 
         return flow

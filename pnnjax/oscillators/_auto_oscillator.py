@@ -4,6 +4,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Complex, Float
 
+from .._fast_angles import cos_sin
+
 
 def stationary_power(
     supercriticality: Float[Array, "*shape"],  # dimensionless, current over threshold
@@ -69,7 +71,8 @@ def free_flow(
     slowed = limit * time * power * rise
     phase = detuning * time + shift * jnp.log1p(slowed) / limit
     gain = jnp.exp(growth) / jnp.sqrt(1 + slowed)
-    return amplitude * lax.complex(gain * jnp.cos(phase), -gain * jnp.sin(phase))
+    cosine, sine = cos_sin(phase)
+    return amplitude * lax.complex(gain * cosine, -gain * sine)
 
 
 def injection_locking_range(

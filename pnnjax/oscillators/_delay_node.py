@@ -6,6 +6,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._fast_angles import cos_sin
+
 
 class AbstractDelayNode(eqx.Module):
     """A static nonlinearity: what it drives is filtered, delayed, and fed back.
@@ -38,7 +40,8 @@ class SineNode(AbstractDelayNode):
     def __call__(
         self, feedback: Float[Array, "*shape"], drive: Float[Array, "*shape"]
     ) -> Float[Array, "*shape"]:
-        return jnp.sin(self.gain * feedback + self.input_gain * drive + self.bias)
+        phase = self.gain * feedback + self.input_gain * drive + self.bias
+        return cos_sin(phase)[1]
 
 
 class IkedaNode(AbstractDelayNode):
@@ -63,7 +66,7 @@ class IkedaNode(AbstractDelayNode):
         self, feedback: Float[Array, "*shape"], drive: Float[Array, "*shape"]
     ) -> Float[Array, "*shape"]:
         phase = feedback + self.input_gain * drive + self.bias
-        return self.gain * jnp.sin(phase) ** 2
+        return self.gain * cos_sin(phase)[1] ** 2
 
 
 class MackeyGlassNode(AbstractDelayNode):

@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from .._fast_angles import cos_sin
 from .._motion import PhaseSpace
 from ..integrators import Splitting
 
@@ -96,10 +98,13 @@ def exchange(
     padded = jnp.concatenate([coupling, jnp.zeros(1, coupling.dtype)])
     angle = duration * padded[color.bond_of]
     q, p = state
-    cosine, sine = each(jnp.cos(angle), q), each(jnp.sin(angle), q)
-    return PhaseSpace(
-        cosine * q + sine * p[..., color.partner],
-        cosine * p - sine * q[..., color.partner],
+    cosine, sine = (each(part, q) for part in cos_sin(angle))
+    # Colors that follow each other would be fused, and each found again for the next.
+    return lax.optimization_barrier(
+        PhaseSpace(
+            cosine * q + sine * p[..., color.partner],
+            cosine * p - sine * q[..., color.partner],
+        )
     )
 
 

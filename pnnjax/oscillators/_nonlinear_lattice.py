@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Inexact, PRNGKeyArray
 
+from .._fast_angles import cos_sin
 from .._layer import Facts
 from .._motion import AbstractHamiltonianLayer, Part, PhaseSpace
 from ..integrators import Splitting
@@ -47,7 +48,7 @@ def onsite_rotation(
     r"""Its exact flow, $\psi_i \to e^{-i(\omega_i + g|\psi_i|^2)t}\,\psi_i$."""
     n = intensities(state)
     angle = duration * (each(frequency, n) + nonlinearity * n)
-    cosine, sine = jnp.cos(angle), jnp.sin(angle)
+    cosine, sine = cos_sin(angle)
     q, p = state
     return PhaseSpace(cosine * q + sine * p, cosine * p - sine * q)
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._fast_angles import cos_sin
 from .._layer import AbstractLayer, Facts
 from .._motion import PhaseSpace
 from ..integrators import Splitting, held
@@ -50,7 +51,7 @@ def stuart_landau(
     left = jnp.sqrt(jnp.exp(growth) / depletion)
     seen = jnp.log(depletion) / saturation
     angle = duration * each(frequency, density) + nonlinearity * seen
-    cosine, sine = left * jnp.cos(angle), left * jnp.sin(angle)
+    cosine, sine = (left * part for part in cos_sin(angle))
     q, p = state
     return PhaseSpace(cosine * q + sine * p, cosine * p - sine * q)
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Complex, Float, PRNGKeyArray
 
+from .._fast_angles import cos_sin
 from .._frozen import Frozen
 from .._layer import AbstractLayer, Facts
 from ._auto_oscillator import free_flow, stationary_power
@@ -198,7 +199,8 @@ def _column(values, ndim):
 
 
 def _turning(phase):
-    return lax.complex(jnp.cos(phase), -jnp.sin(phase))
+    cosine, sine = cos_sin(phase)
+    return lax.complex(cosine, -sine)
 
 
 def _phasor(c):

@@ -8,10 +8,12 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Inexact, Num
 
+from .._fast_angles import cos_sin
+
 
 def quadratures(phases: Inexact[Array, "*batch n"]) -> Inexact[Array, "*batch 2 n"]:
     r"""$\cos\phi$ and $\sin\phi$: with them, $\cos(\phi_i - \phi_j)$ is a product."""
-    return jnp.stack([jnp.cos(phases), jnp.sin(phases)], axis=-2)
+    return jnp.stack(cos_sin(phases), axis=-2)
 
 
 def xy_energy(

@@ -4,6 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._fast_angles import cos_sin
 from .._layer import Facts
 from .._motion import AbstractHamiltonianLayer, Part, PhaseSpace
 from ..integrators import Splitting
@@ -79,13 +80,14 @@ class CanonicalPendula(AbstractHamiltonianLayer):
         def energy(state, drive):
             del drive
             q = state.position
-            return -jnp.sum(jnp.cos(scale * q), axis=-1) / scale - q @ self.torque
+            return -jnp.sum(cos_sin(scale * q)[0], axis=-1) / scale - q @ self.torque
 
         def flow(state, drive, duration):
             del drive
             q, p = state
             torque = jnp.broadcast_to(self.torque, q.shape)
-            return PhaseSpace(q, p + duration * (torque - jnp.sin(scale * q)))
+            pull = cos_sin(scale * q)[1]
+            return PhaseSpace(q, p + duration * (torque - pull))
 
         return Part(energy, flow)
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._fast_angles import cos_sin
 from .._layer import AbstractLayer, Facts
 
 COARSEST = 1.2
@@ -45,7 +46,7 @@ def swing(
     step = duration / steps
 
     def acceleration(angle):
-        return drive_ - jnp.sin((1 + nonlinearity) * angle) @ stiffness
+        return drive_ - cos_sin((1 + nonlinearity) * angle)[1] @ stiffness
 
     def advance(state, _):
         angle, velocity = state

@@ -1,0 +1,80 @@
+"""Cosines and sines of many angles: what most systems that turn spend their time on."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Inexact
+
+# Pi/2 in parts whose products with a number of quarter turns below 2^13 are exact.
+HALF_PI = (
+    1.5703125,
+    0.0004837512969970703,
+    7.549533620476723e-08,
+    2.5633440682570896e-12,
+)
+ROUNDING = 1.5 * 2**23
+# Fitted here, the highest power first: the greatest error up to pi/4 is least.
+SINE = -0.00019495286743, 0.0083319758974, -0.1666665062
+COSINE = 2.4437428024e-05, -0.0013887357528, 0.041666646635
+
+
+def cos_sin(
+    angle: Inexact[Array, "*shape"],  # rad
+) -> tuple[Inexact[Array, "*shape"], Inexact[Array, "*shape"]]:
+    r"""$\cos\phi$ and $\sin\phi$.
+
+    For each single-precision number, XLA calls the C library on a CPU; this is mere
+    arithmetic, which takes a sixth of the time. Other types of numbers go XLA's way.
+
+    **Valid for:** angles below $4\times10^6$ rad. Beyond, where single precision has no
+    two numbers within a quarter of a radian, they mean nothing, and neither does this.
+    **Error:** in single precision, at most 1.3e-7 up to 12,000 rad; beyond, that of an
+    angle that is rounded once more, unless products and sums are fused.
+    **Source:** the reduction is that of Cody and Waite, *Software Manual for the
+    Elementary Functions* (1980), ch. 8.
+    """
+    if angle.dtype != jnp.float32:
+        return jnp.cos(angle), jnp.sin(angle)
+    return _pair(angle)
+
+
+@jax.custom_jvp
+def _pair(angle: Array) -> tuple[Array, Array]:
+    # Beside this number, single precision has no room for fractions: it rounds, and the
+    # last bits of the sum are those of the number of quarter turns.
+    counted = angle * (2 / math.pi) + ROUNDING
+    bits = lax.bitcast_convert_type(counted, jnp.uint32)
+    quarters, rest = counted - ROUNDING, angle
+    for part in HALF_PI:
+        rest = rest - quarters * part
+    cosine, sine = _near_zero(jnp.clip(rest, -1.0, 1.0))
+    odd = (bits & jnp.uint32(1)) == 1
+    cosine, sine = jnp.where(odd, sine, cosine), jnp.where(odd, cosine, sine)
+    return _signed(cosine, bits + jnp.uint32(1)), _signed(sine, bits)
+
+
+def _signed(value: Array, quarters: Array) -> Array:
+    """The other sign in the third and the fourth of four quarters."""
+    sign = (quarters & jnp.uint32(2)) << jnp.uint32(30)
+    flipped = lax.bitcast_convert_type(value, jnp.uint32) ^ sign
+    return lax.bitcast_convert_type(flipped, jnp.float32)
+
+
+@_pair.defjvp
+def _pair_jvp(primals, tangents):
+    cosine, sine = _pair(*primals)
+    (turn,) = tangents
+    return (cosine, sine), (-sine * turn, cosine * turn)
+
+
+def _near_zero(angle: Array) -> tuple[Array, Array]:
+    square = angle * angle
+    sine, cosine = (jnp.full_like(square, terms[0]) for terms in (SINE, COSINE))
+    for term in SINE[1:]:
+        sine = sine * square + term
+    for term in COSINE[1:]:
+        cosine = cosine * square + term
+    sine = angle + angle * (square * sine)
+    return 1.0 - 0.5 * square + square * square * cosine, sine
