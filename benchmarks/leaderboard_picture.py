@@ -33,7 +33,7 @@ def picture(page: Path) -> bytes:
         tab.add_style_tag(content="nav, section.text { display: none; }")
         box = tab.locator("figure svg").first.bounding_box()
         assert box is not None
-        clip = {"x": 0, "y": 0, "width": WIDTH, "height": box["y"] + box["height"] + 20}
+        clip = {"x": 0, "y": 0, "width": WIDTH, "height": box["y"] + box["height"] + 4}
         shot = tab.screenshot(full_page=True, clip=clip)
         browser.close()
     return shot
@@ -43,9 +43,9 @@ def main() -> None:
     folder, out = map(Path, sys.argv[1:])
     with tempfile.TemporaryDirectory() as space:
         shot = picture(sweeps.report(folder, Path(space) / "page.html"))
-    small = Image.open(io.BytesIO(shot)).convert("RGB").quantize(128)
-    small.save(out, optimize=True)
-    print(f"{out}: {small.width} x {small.height}, {out.stat().st_size / 1000:.0f} kB")
+    image = Image.open(io.BytesIO(shot)).convert("RGB")
+    image.save(out, optimize=True)
+    print(f"{out}: {image.width} x {image.height}, {out.stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":
