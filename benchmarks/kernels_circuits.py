@@ -72,7 +72,7 @@ def lines(batch: int, size: int = 256, rounds: int = 5) -> Kernel:
 
 def resistive(trained: bool, hidden: int = 512, steps: int = 4) -> Kernel:
     # The inputs' currents once, as the two sources of an input have opposite voltages,
-    # and in each step what passes between the layers; the conductances' cotangent twice.
+    # and in each step what passes between the layers; the cotangent twice.
     steps_of_all = steps * (1 + 2 * trained)
     needs = Needs(
         products=(
@@ -141,8 +141,8 @@ def resistors(diodes: int, nodes: int = 64, batch: int = 64, rounds: int = 8) ->
 
 
 def pulsed(tiki_taka: bool) -> Kernel:
-    # Two Poisson numbers a cell at a uniform one each, the noise of the pulses, and some
-    # 20 operations for what they do; the wanted changes, the states, their traffic.
+    # Two Poisson numbers a cell at a uniform one each, the noise of the pulses, and
+    # some 20 operations for what they do; the wanted changes, states, their traffic.
     needs = Needs(
         arithmetic=CELLS * 20,
         functions=CELLS * 4,
@@ -179,7 +179,7 @@ def pulsed(tiki_taka: bool) -> Kernel:
 
 
 def weight_noise() -> Kernel:
-    # A normal number a weight, drawn again where it is not kept, and the step's products.
+    # A normal number a weight, and the products of the step.
     needs = Needs(
         products=(Product(BATCH, INPUTS, HIDDEN, 2),),
         arithmetic=CELLS * 10,

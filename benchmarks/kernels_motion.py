@@ -3,9 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from bench_wave import FIELD_BYTES, FIELDS, plate
-from bench_wave import BATCH as WAVES
-from bench_wave import STEPS as WAVE_STEPS
+from bench_wave import BATCH as WAVES, FIELD_BYTES, FIELDS, STEPS as WAVE_STEPS, plate
 from kernel_needs import Kernel, Needs, Product
 
 import pnnjax as pnn
@@ -183,7 +181,9 @@ def oscillators(n: int = 4, steps: int = 900, batch: int = 105) -> Kernel:
         x = MHZ * (330 + 50 * jax.random.uniform(KEY, (batch, 2)))
         return (lambda layer, x: layer(x, key=KEY)), (network, x)
 
-    return Kernel("spin-torque oscillators", f"{n}, {steps} steps, batch {batch}", make, needs)
+    return Kernel(
+        "spin-torque oscillators", f"{n}, {steps} steps, batch {batch}", make, needs
+    )
 
 
 def echo_state(units: int = 500, degree: int = 10, steps: int = 2000) -> Kernel:
@@ -223,7 +223,9 @@ def delay(nodes: int = 400, steps: int = 200, batch: int = 100) -> Kernel:
         )
         return forward, (reservoir, jax.random.normal(KEY, (batch, steps, 1)))
 
-    return Kernel("delay loop", f"{nodes} nodes, {steps} steps, batch {batch}", make, needs)
+    return Kernel(
+        "delay loop", f"{nodes} nodes, {steps} steps, batch {batch}", make, needs
+    )
 
 
 def quantum(backward: bool, qubits: int = 10, layers: int = 4, batch: int = 64):
