@@ -40,7 +40,7 @@ def test_a_sweep_is_run_and_summed_up(file):
     assert means["points"].to_list() == [3, 3] and means["failed"].to_list() == [0, 3]
     assert means["mean"][0] == pytest.approx(frame["value"].mean())
     assert f"6 3 0 {means['mean'][0]:.4g} {means['standard_error'][0]:.4g}" in said
-    assert "13 3 3 – –" in said
+    assert "13 3 3 – –" in said and "Of toy_sweep:Dice: mean" in said
     assert "3 points failed; the first: ValueError: thirteen sides" in said
     assert "Written to runs/dice: rows/, summary.csv" in said
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SHOWN = 40
 """Lines of the summary on the terminal."""
+FIGURE = ("experiment", "figure")
 ALWAYS = ("experiment", "points", "failed", "mean", "standard_error")
 
 WRONG = (
@@ -155,11 +156,15 @@ def _show_plan(asked: SweepFile) -> None:
 
 def _show_summary(found: "DataFrame") -> None:
     shown = found.head(SHOWN)
-    # What is the same everywhere would only take room.
-    names = [n for n in shown.columns if n in ALWAYS or found[n].n_unique() > 1]
+    # What is the same everywhere would only take room; so would what the mean is of.
+    varied = [n for n in found.columns if n != "figure" and found[n].n_unique() > 1]
+    names = [n for n in found.columns if n in ALWAYS or n in varied]
     rows = [tuple(_cell(row[n]) for n in names) for row in shown.iter_rows(named=True)]
     terminal = console()
-    terminal.print(table(tuple(n.removeprefix("set.") for n in names), rows))
+    headers = [n.removeprefix("set.").replace("standard_", "standard ") for n in names]
+    terminal.print(table(tuple(headers), rows))
+    for experiment, figure in found.select(FIGURE).unique(maintain_order=True).rows():
+        terminal.print(f"Of {experiment}: {figure}", soft_wrap=True)
     if found.height > SHOWN:
         terminal.print(f"and {found.height - SHOWN} more in {SUMMARY}")
 
