@@ -25,7 +25,7 @@ from ._durable import write_whole
 from ._engine import AbstractEngine
 from ._leaderboard_page import leaderboard_page
 from ._local_processes import LocalProcesses
-from ._measure import Pair, failed, measure
+from ._measure import Batch, Pair, failed, measure
 from ._point import Row
 from ._store import Store
 
@@ -108,17 +108,17 @@ def leaderboard(
     folder = Path(out)
     description = {"layers": names, "estimators": rules, "seeds": seeds}
     store = Store.claim(folder, KIND, description)
-    with _quickly_compiled():
-        rows = drive(
-            store,
-            LocalProcesses() if engine is None else engine,
-            measure,
-            _jobs(pairs),
-            title="layers",
-            progress=progress,
-            lost=_lost,
-        )
-    found = tables_of(rows, pairs)
+    engine = LocalProcesses() if engine is None else engine
+    for double, title in ((True, "layers, gradients"), (False, "layers, costs")):
+        # The engine's workers compute as this process does.
+        with _quickly_compiled(), jax.enable_x64(double):
+            jobs = _jobs(pairs, double)
+            drive(
+                store, engine, measure, jobs, title=title, progress=progress, lost=_lost
+            )
+        jax.clear_caches()
+        eqx.clear_caches()
+    found = tables_of(store.table(), pairs)
     write_whole(folder / "leaderboard.csv", found.board.write_csv().encode())
     write_whole(folder / "robustness.csv", found.robustness.write_csv().encode())
     leaderboard_page(
@@ -131,30 +131,50 @@ def tables_of(rows: "DataFrame", pairs: Sequence[Pair]) -> Leaderboard:
     """The two tables, the pairs in their order."""
     import polars
 
-    place = {(pair.layer, pair.estimator): i for i, pair in enumerate(pairs)}
-    names = rows.select("layer", "estimator").rows()
-    places = polars.Series("place", [place.get(name, len(place)) for name in names])
-    rows = rows.with_columns(places).sort("place", maintain_order=True)
+    by = ["layer", "estimator"]
+    order = polars.DataFrame(
+        [(p.layer, p.estimator, p.layer_specimen.domain) for p in pairs],
+        schema={"layer": str, "estimator": str, "domain": str},
+        orient="row",
+    )
+    parts = dict.fromkeys(("gradient", "cost", "robustness"), polars.DataFrame())
+    for (name,), part in rows.group_by("table"):
+        parts[f"{name}"] = part
+    told = ("gradient", {"error": "e1"}), ("cost", {"error": "e2", "domain": "d"})
+    board = order
+    for name, renamed in told:
+        own = parts[name].drop("table", "job", "worker").rename(renamed, strict=False)
+        own = own.select(c for c in own.columns if not own[c].is_null().all())
+        board = board.join(own, on=by, how="left", maintain_order="left")
+    both = polars.concat_str(["e1", "e2"], separator="; ", ignore_nulls=True)
+    board = board.with_columns(both.str.strip_chars("; ").alias("error"))
+    robustness = order.select(by).join(
+        _with(parts["robustness"], ROBUSTNESS), on=by, maintain_order="left"
+    )
+    return Leaderboard(_with(board, BOARD), robustness.select(ROBUSTNESS))
 
-    def part(name: str, columns: Sequence[str]) -> "DataFrame":
-        there = rows.filter(polars.col("table") == name)
-        lacking = [c for c in columns if c not in there.columns]
-        return there.with_columns(polars.lit(None).alias(c) for c in lacking).select(
-            columns
-        )
 
-    return Leaderboard(part("leaderboard", BOARD), part("robustness", ROBUSTNESS))
+def _with(frame: "DataFrame", columns: Sequence[str]) -> "DataFrame":
+    """These columns; what is not there is null."""
+    import polars
+
+    lacking = [name for name in columns if name not in frame.columns]
+    return frame.with_columns(polars.lit(None).alias(c) for c in lacking).select(
+        columns
+    )
 
 
-def _jobs(pairs: Sequence[Pair]) -> dict[str, tuple[Pair, ...]]:
+def _jobs(pairs: Sequence[Pair], double: bool) -> dict[str, Batch]:
     """A layer each, those with most estimators first, so that none is last alone."""
     layers = dict.fromkeys(pair.layer for pair in pairs)
     jobs = {name: tuple(p for p in pairs if p.layer == name) for name in layers}
-    return dict(sorted(jobs.items(), key=lambda job: -len(job[1])))
+    longest = sorted(jobs.items(), key=lambda job: -len(job[1]))
+    part = "gradient" if double else "cost"
+    return {f"{part} {name}": Batch(own, double) for name, own in longest}
 
 
-def _lost(pairs: tuple[Pair, ...], why: str) -> list[Row]:
-    return [failed(pair, why) for pair in pairs]
+def _lost(batch: Batch, why: str) -> list[Row]:
+    return [failed(pair, batch.double, why) for pair in batch.pairs]
 
 
 def _shape_of(specimen: LayerSpecimen) -> Any:

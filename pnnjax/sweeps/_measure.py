@@ -15,7 +15,6 @@ from .._estimator import (
     Claim,
     Exact,
     Order,
-    PhysicalCost,
     bias,
 )
 from .._frozen import is_trainable
@@ -25,7 +24,7 @@ from ..estimators._knobs import counted
 from ..zoo.specimens import LayerSpecimen, RuleSpecimen
 from ._measure_cost import physical_cost, speed
 from ._measure_gradient import Alignment, Chips, Fidelity, chips_of, fidelity
-from ._measure_task import Task, mark, task_of, untrained
+from ._measure_task import Task, mark, task_of
 from ._point import Row
 
 
@@ -40,45 +39,32 @@ class Pair(NamedTuple):
     """How many of the layer, over which accuracy and cosines are averaged."""
 
 
-def measure(pairs: tuple[Pair, ...]) -> list[Row]:
-    """The rows of some pairs: of one layer, so that what they share is made once."""
-    return [row for pair in pairs for row in measured(pair)]
+class Batch(NamedTuple):
+    """What one job measures: pairs of one layer, so that what they share is made once.
+
+    Gradients are compared in double precision, in which claims are meant; all else is
+    measured in single precision, which users run. No process does both: what libraries
+    keep of a compiled program may not fit the other.
+    """
+
+    pairs: tuple[Pair, ...]
+    double: bool
 
 
-def measured(pair: Pair) -> list[Row]:
-    """One row of the leaderboard, and those of its robustness.
+def measure(batch: Batch) -> list[Row]:
+    """A row a pair, in the table "gradient" or "cost"; and those of "robustness".
 
     What fails is left out, and said in `error`.
     """
+    with jax.enable_x64(batch.double):
+        part = _gradients if batch.double else _costs
+        return [row for pair in batch.pairs for row in part(pair)]
+
+
+def failed(pair: Pair, double: bool, why: str) -> Row:
+    """The row of a pair before anything is measured, or in place of it."""
     names = {"layer": pair.layer, "estimator": pair.estimator}
-    board = failed(pair, "")
-    robust: list[Row] = []
-    stages: list[Callable[[], None]] = [
-        lambda: board.update(_described(pair)),
-        lambda: board.update(_gradient(pair, robust)),
-        lambda: board.update(_speed(pair)),
-        lambda: board.update(_accuracy(pair)),
-    ]
-    errors = []
-    for stage in stages:
-        try:
-            stage()
-        # Whatever it is: the others are measured all the same.
-        except Exception as error:
-            errors.append(_short(error))
-    board["error"] = "; ".join(dict.fromkeys(errors))
-    return [board, *({"table": "robustness", **names, **row} for row in robust)]
-
-
-def failed(pair: Pair, why: str) -> Row:
-    """The row of the leaderboard before anything is measured, or in place of it."""
-    return {
-        "table": "leaderboard",
-        "layer": pair.layer,
-        "domain": pair.layer_specimen.domain,
-        "estimator": pair.estimator,
-        "error": why,
-    }
+    return {"table": "gradient" if double else "cost", **names, "error": why}
 
 
 def in_words(claim: Claim, biased: bool) -> str:
@@ -103,38 +89,58 @@ class _Specimen(NamedTuple):
 
 
 # The pairs of a job share their layer.
-@functools.lru_cache(maxsize=8)
-def _specimen(specimen: LayerSpecimen, seed: int, double: bool) -> _Specimen:
-    with jax.enable_x64(double):
-        layer, x = specimen(jax.random.key(seed))
-        axes = specimen.batch_axes
-        # Programs with this generator in them are compiled in three quarters the time.
-        key = jax.random.key(seed, impl="unsafe_rbg")
-        return _Specimen(layer, x.reshape(-1, *x.shape[axes:]), key)
+@functools.lru_cache(maxsize=16)
+def _specimen(specimen: LayerSpecimen, seed: int) -> _Specimen:
+    layer, x = specimen(jax.random.key(seed))
+    # Programs with this generator in them are compiled in three quarters the time.
+    key = jax.random.key(seed, impl="unsafe_rbg")
+    return _Specimen(layer, x.reshape(-1, *x.shape[specimen.batch_axes :]), key)
 
 
 @functools.lru_cache(maxsize=8)
 def _chips(specimen: LayerSpecimen, seed: int) -> Chips:
-    layer, x, key = _specimen(specimen, seed, True)
+    layer, x, key = _specimen(specimen, seed)
     return chips_of(layer, x, key=key)
 
 
 @functools.lru_cache(maxsize=8)
-def _task(specimen: LayerSpecimen, seed: int) -> tuple[Task, float]:
-    """And the accuracy of the untrained layer."""
-    layer, x, key = _specimen(specimen, seed, False)
+def _task(specimen: LayerSpecimen, seed: int) -> Task:
+    layer, x, key = _specimen(specimen, seed)
     # A few more examples to mix, or four sizes of a flower would not fit in.
-    more = [_specimen(specimen, seed + 1000 * i, False).x for i in (1, 2)]
-    task = task_of(layer, jnp.concatenate([x, *more]), key=key)
-    return task, untrained(layer, task, key=key)
+    more = [_specimen(specimen, seed + 1000 * i).x for i in (1, 2)]
+    return task_of(layer, jnp.concatenate([x, *more]), key=key)
+
+
+def _gradients(pair: Pair) -> list[Row]:
+    row, robust = failed(pair, True, ""), []
+    _fill(row, lambda: _gradient(pair, robust))
+    names = {"layer": pair.layer, "estimator": pair.estimator}
+    return [row, *({"table": "robustness", **names, **level} for level in robust)]
+
+
+def _costs(pair: Pair) -> list[Row]:
+    row = failed(pair, False, "")
+    for stage in (_described, _speed, _accuracy):
+        _fill(row, lambda stage=stage: stage(pair))
+    return [row]
+
+
+def _fill(row: Row, stage: Callable[[], Row]) -> None:
+    try:
+        row.update(stage())
+    # Whatever it is: the others are measured all the same.
+    except Exception as error:
+        said = [row["error"], f"{type(error).__name__}: {' '.join(f'{error}'.split())}"]
+        row["error"] = "; ".join(part[:300] for part in said if part)
 
 
 def _described(pair: Pair) -> Row:
-    layer, x, _ = _specimen(pair.layer_specimen, 0, False)
+    layer, x, _ = _specimen(pair.layer_specimen, 0)
     rule = pair.rule_specimen(layer)
     cost = physical_cost(rule, layer, x)
     return {
         "kind": type(innermost(layer)).__name__,
+        "domain": pair.layer_specimen.domain,
         "rule": type(rule).__name__,
         "claim": in_words(rule.claim, bool(bias(rule, layer))),
         "parameters": counted(eqx.filter(layer, is_trainable(layer))),
@@ -148,13 +154,11 @@ def _described(pair: Pair) -> Row:
 
 
 def _gradient(pair: Pair, robust: list[Row]) -> Row:
-    with jax.enable_x64(True):
-        found: list[Fidelity] = []
-        for seed in range(pair.seeds):
-            chips = _chips(pair.layer_specimen, seed)
-            rule = pair.rule_specimen(chips.base)
-            key = _specimen(pair.layer_specimen, seed, True).key
-            found.append(fidelity(chips, rule, key=key))
+    found: list[Fidelity] = []
+    for seed in range(pair.seeds):
+        chips = _chips(pair.layer_specimen, seed)
+        key = _specimen(pair.layer_specimen, seed).key
+        found.append(fidelity(chips, pair.rule_specimen(chips.base), key=key))
     for what, level in found[0].imperfect:
         mean = _mean([one.imperfect[what, level] for one in found])
         robust.append({"what": what, "level": level, **mean._asdict()})
@@ -168,36 +172,24 @@ def _gradient(pair: Pair, robust: list[Row]) -> Row:
 
 
 def _speed(pair: Pair) -> Row:
-    with jax.enable_x64(False):
-        layer, x, key = _specimen(pair.layer_specimen, 0, False)
-        return speed(layer, pair.rule_specimen(layer), x, key=key)._asdict()
+    layer, x, key = _specimen(pair.layer_specimen, 0)
+    return speed(layer, pair.rule_specimen(layer), x, key=key)._asdict()
 
 
 def _accuracy(pair: Pair) -> Row:
-    with jax.enable_x64(False):
-        marks, controls = [], []
-        for seed in range(pair.seeds):
-            layer, x, key = _specimen(pair.layer_specimen, seed, False)
-            rule = pair.rule_specimen(layer)
-            task, control = _task(pair.layer_specimen, seed)
-            runs = _runs(physical_cost(rule, layer, x))
-            controls.append(control)
-            marks.append(mark(layer, rule, runs, task, key=key))
+    marks = []
+    for seed in range(pair.seeds):
+        layer, x, key = _specimen(pair.layer_specimen, seed)
+        rule = pair.rule_specimen(layer)
+        cost = physical_cost(rule, layer, x)
+        task, runs = _task(pair.layer_specimen, seed), cost.runs + cost.relaxations
+        marks.append(mark(layer, rule, runs, task, key=key))
     return {
         "accuracy": float(np.mean([one.accuracy for one in marks])),
-        "accuracy_untrained": float(np.mean(controls)),
+        "accuracy_untrained": float(np.mean([one.untrained for one in marks])),
         "physical_runs": marks[0].runs,
     }
 
 
-def _runs(cost: PhysicalCost) -> int:
-    return cost.runs + cost.relaxations
-
-
 def _mean(found: list[Alignment]) -> Alignment:
     return Alignment(*np.mean(found, 0).tolist())
-
-
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:300]}"
