@@ -169,3 +169,13 @@ def test_a_folder_without_results_is_refused(tmp_path):
     assert said.exit_code == 2 and "is damaged" in said.output
     shutil.rmtree(tmp_path)
     assert CliRunner().invoke(app, ["report", str(tmp_path)]).exit_code == 2
+
+
+def test_long_runs_make_no_large_pages():
+    runs = [row("a", 0.01, seed, None) for seed in SEEDS]
+    loss = np.linspace(2.0, 1.0, 20_000).tolist()
+    runs = [{**found, "loss": loss, "steps": [10_000, 20_000]} for found in runs]
+    parts = sweep_parts(polars.DataFrame(runs, infer_schema_length=None), 0)
+    (curve,) = by_kind(parts, Picture).values()
+    steps = curve.figure.axes[0].lines[0].get_xdata()
+    assert len(steps) <= 1000 and steps[0] == 1 and steps[-1] > 19_900

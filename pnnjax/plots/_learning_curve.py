@@ -92,7 +92,10 @@ def _draw_loss(ax: "Axes", runs: list[History], color: str, label: str) -> None:
     if len(runs) == 1:
         ax.plot(step, losses[0], color=color, alpha=0.25, linewidth=0.8)
     smooth = np.stack([_running_mean(loss) for loss in losses])
-    _median_and_band(ax, step, smooth, color, "-", _counted(label, runs))
+    # The mean is over a fiftieth: more points could not be seen, and fill the file.
+    few = slice(None, None, max(1, len(step) // 1000))
+    label = _counted(label, runs)
+    _median_and_band(ax, step[few], smooth[:, few], color, "-", label)
 
 
 def _draw_metrics(

@@ -270,9 +270,8 @@ def _columns(frame: "DataFrame") -> Mapping[str, Column]:
         for n in frame.columns
         if n.startswith("metric.")
     }
-    figure = (
-        Column(_figure(frame)) if frame["figure"].n_unique() == 1 else Column("value")
-    )
+    one = frame["figure"].drop_nulls().n_unique() == 1
+    figure = Column(_figure(frame) if one else "value")
     return {
         **plain,
         **metrics,
