@@ -19,12 +19,13 @@ import argparse
 import os
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from pnnjax import zoo
-from pnnjax.sweeps import Job, Point
+from pnnjax.sweeps import Job, Point, Row
 from pnnjax.sweeps._fleet import train
 from pnnjax.sweeps._perform import perform
 from pnnjax.sweeps._planning import plan
@@ -44,70 +45,81 @@ def grid(epochs: int) -> list[Point]:
     ]
 
 
-def one_by_one(points: Sequence[Point]) -> tuple[list[float], list[dict]]:
-    """Seconds of each, and the rows."""
-    rows = [perform(Job((point,), (), 1), "")[0] for point in points]
-    return [row["seconds"] for row in rows], rows
+def clock() -> float:
+    """On one core, what others do on it does not count."""
+    alone = len(os.sched_getaffinity(0)) == 1
+    return time.process_time() if alone else time.perf_counter()
 
 
-def through_one_program(points: Sequence[Point]) -> list[float]:
-    """Seconds of each, without those of compiling."""
+def timed(function: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds, and what it returns."""
+    begun = clock()
+    result = function()
+    return clock() - begun, result
+
+
+def one_by_one(points: Sequence[Point]) -> tuple[float, list[Row]]:
+    """Median seconds of a point, and the rows."""
+    found = [timed(lambda p=p: perform(Job((p,), (), 1), "")[0]) for p in points]
+    return statistics.median(seconds for seconds, _ in found), [row for _, row in found]
+
+
+def through_one_program(points: Sequence[Point]) -> float:
+    """Median seconds of a point, without those of compiling."""
     studies = [point.configured() for point in points]
     fleet, lanes = fleet_for(studies[:1], [points[0].seed], ["beta"])
     train(fleet, lanes, studies[:1])
-    seconds = []
-    for point, study in zip(points, studies, strict=True):
-        begun = time.perf_counter()
+
+    def run(point: Point, study: Any) -> None:
         train(fleet, lanes_of([study], [point.seed], ["beta"]), [study])
-        seconds.append(time.perf_counter() - begun)
-    return seconds
+
+    pairs = list(zip(points, studies, strict=True))
+    return statistics.median(timed(lambda p=p: run(*p))[0] for p in pairs)
 
 
-def together(points: Sequence[Point], at_most: int) -> tuple[float, float, list[dict]]:
-    """Seconds in all, planning and compiling included; without these; the rows."""
-    begun = time.perf_counter()
-    jobs = plan(points, at_most=at_most).jobs
-    rows = [row for job in jobs for row in perform(job, "")]
-    whole = time.perf_counter() - begun
-    begun = time.perf_counter()
-    for job in jobs:
-        perform(job, "")
-    return whole, time.perf_counter() - begun, rows
+def together(points: Sequence[Point], at_most: int) -> tuple[float, float, list[Row]]:
+    """Seconds a point, planning and compiling included; without; the rows."""
+    planning, planned = timed(lambda: plan(points, at_most=at_most))
+    runs = [timed(lambda job=job: perform(job, "")) for job in planned.jobs]
+    again = [seconds for seconds, _ in runs[1:]]
+    if not again:
+        again = [timed(lambda: perform(planned.jobs[0], ""))[0]]
+    whole = planning + sum(seconds for seconds, _ in runs)
+    compiled = statistics.median(again) / planned.jobs[0].size
+    return whole / len(points), compiled, [row for _, rows in runs for row in rows]
 
 
-def difference(some: Sequence[dict], others: Sequence[dict]) -> float:
-    """The largest, of any loss and any accuracy."""
-    return max(
-        np.abs(np.subtract(one[name], other[name])).max()
-        for one, other in zip(some, others, strict=True)
-        for name in ("loss", "metric.accuracy")
+def differences(some: Sequence[Row], others: Sequence[Row]) -> str:
+    """Of losses, and of accuracies: these may change by an image."""
+    pairs = list(zip(some, others, strict=True))
+    loss = max(np.abs(np.subtract(a["loss"], b["loss"])).max() for a, b in pairs)
+    accuracy = [
+        np.subtract(a["metric.accuracy"], b["metric.accuracy"]) for a, b in pairs
+    ]
+    return (
+        f"largest difference of a loss {loss:.1e}; of {np.size(accuracy)} accuracies "
+        f"{np.count_nonzero(accuracy)} differ, by {np.abs(accuracy).max():.1e} at most"
     )
 
 
 def print_speed(epochs: int, sample: int) -> None:
     points = grid(epochs)
-    chosen = range(0, len(points), len(points) // sample)
-    some = [points[(i + i // len(BETAS)) % len(points)] for i in chosen]
-    print(
-        f"{len(points)} points of {epochs} epochs; {len(some)} of them alone;", end=" "
-    )
-    print(f"{len(os.sched_getaffinity(0))} cores")
+    stride = len(points) // sample
+    some = [points[i + i // stride % len(BETAS)] for i in range(0, len(points), stride)]
+    cores = len(os.sched_getaffinity(0))
+    print(f"{len(points)} points, {epochs} epochs; {len(some)} alone; {cores} cores")
     alone, rows = one_by_one(some)
     warm = through_one_program(some)
-    each = {"alone": statistics.median(alone), "size 1": statistics.median(warm)}
-    for name, seconds in each.items():
-        print(f"{name:12} {seconds * 1e3:8.1f} ms a point")
+    print(f"   alone: {alone * 1e3:.1f} ms a point", flush=True)
+    print(f"  size 1: {warm * 1e3:.1f} ms a point, when compiled", flush=True)
     for at_most in (len(points), 64):
-        whole, again, all_rows = together(points, at_most)
-        found = {row["key"]: row for row in all_rows}
-        worst = difference([found[row["key"]] for row in rows], rows)
+        whole, compiled, every = together(points, at_most)
+        found = {row["key"]: row for row in every}
         print(
-            f"{at_most:4} in one   {whole / len(points) * 1e3:8.1f} ms a point, "
-            f"{whole - again:.1f} s of it planning and compiling; "
-            f"{again / len(points) * 1e3:.1f} ms when compiled; "
-            f"{each['alone'] * len(points) / whole:.1f} x faster than alone, "
-            f"{each['size 1'] * len(points) / again:.2f} x than size 1; "
-            f"largest difference {worst:.1e}",
+            f"{at_most:4} in one: {whole * 1e3:.1f} ms a point, {alone / whole:.1f} x "
+            f"faster than alone; when compiled {compiled * 1e3:.1f} ms, "
+            f"{warm / compiled:.2f} x faster than size 1;\n          "
+            f"{differences([found[row['key']] for row in rows], rows)}",
             flush=True,
         )
 
@@ -134,8 +146,8 @@ def print_plan(names: Iterable[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plan", action="store_true")
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--sample", type=int, default=32)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--sample", type=int, default=16)
     parser.add_argument("names", nargs="*", help="experiments to plan; all by default")
     given = parser.parse_args()
     if given.plan:
