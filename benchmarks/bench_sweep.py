@@ -33,7 +33,7 @@ from pnnjax.sweeps._same_shape import fleet_for, lanes_of
 from pnnjax.zoo._settings import settings_of
 
 SEEDS = 64
-BETAS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
+BETAS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 
 
 def grid(epochs: int) -> list[Point]:
