@@ -148,10 +148,12 @@ def tables_of(rows: "DataFrame", pairs: Sequence[Pair]) -> Leaderboard:
         board = board.join(own, on=by, how="left", maintain_order="left")
     both = polars.concat_str(["e1", "e2"], separator="; ", ignore_nulls=True)
     board = board.with_columns(both.str.strip_chars("; ").alias("error"))
-    robustness = order.select(by).join(
-        _with(parts["robustness"], ROBUSTNESS), on=by, maintain_order="left"
-    )
-    return Leaderboard(_with(board, BOARD), robustness.select(ROBUSTNESS))
+    robustness = order.select(by).head(0)
+    if parts["robustness"].height:
+        levels = parts["robustness"].select(ROBUSTNESS)
+        robustness = order.select(by).join(levels, on=by, maintain_order="left")
+    robustness = _with(robustness, ROBUSTNESS)
+    return Leaderboard(_with(board, BOARD), robustness)
 
 
 def _with(frame: "DataFrame", columns: Sequence[str]) -> "DataFrame":
