@@ -10,13 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from .._estimator import (
-    Biased,
-    Claim,
-    Exact,
-    Order,
-    bias,
-)
+from .._estimator import Biased, Claim, Exact, Order, bias
 from .._frozen import is_trainable
 from .._layer import output_size
 from .._physical import innermost
@@ -57,6 +51,9 @@ def measure(batch: Batch) -> list[Row]:
     What fails is left out, and said in `error`.
     """
     with jax.enable_x64(batch.double):
+        # Of the layer before, or of this one in the other precision.
+        for cached in (_specimen, _chips, _task):
+            cached.cache_clear()
         part = _gradients if batch.double else _costs
         return [row for pair in batch.pairs for row in part(pair)]
 
