@@ -253,6 +253,20 @@ def test_estimators_are_asked_for_as_sweeps_are(tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
+def test_a_comparison_that_is_stopped_says_how_to_go_on(monkeypatch):
+    def stopped(*args, **kwargs):
+        raise KeyboardInterrupt("Stopped after 3 of 4 points")
+
+    monkeypatch.setattr("pnnjax._commands._compare.compare_estimators", stopped)
+    options = ["--experiment", "digits-ep", "--seeds", 2, "--out", "here"]
+    options += ["--set", "epochs=1", "--no-alignment"]
+    said = call(*ESTIMATORS, *options, code=130)
+    words = " ".join(map(str, options))
+    assert (
+        f"3 of 4 points To go on: pnnjax compare own 'SPSA(samples=2)' {words}" in said
+    )
+
+
 @pytest.mark.slow
 def test_estimators_are_trained_on_the_same_seeds(tmp_path):
     asked = [*ESTIMATORS, "--experiment", f"{__name__}:Toy", "--seeds", 2]

@@ -3,7 +3,7 @@
 import os
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -22,6 +22,30 @@ WRONG = (
     RuleError,
 )
 SEEDS = 8
+
+
+class Asked(NamedTuple):
+    """The options that were given."""
+
+    experiment: str | None
+    seeds: int | None
+    settings: list[str]
+    out: Path | None
+    workers: int | None
+    alignment: bool | None
+
+    def words(self) -> list[str]:
+        """As they are typed."""
+        named = {
+            "--experiment": self.experiment,
+            "--seeds": self.seeds,
+            "--out": self.out,
+            "--workers": self.workers,
+        }
+        given = [w for n, v in named.items() if v is not None for w in (n, str(v))]
+        given += [word for one in self.settings for word in ("--set", one)]
+        chosen = {None: [], True: ["--alignment"], False: ["--no-alignment"]}
+        return given + chosen[self.alignment]
 
 
 def compare(
@@ -58,31 +82,10 @@ def compare(
     ] = None,
 ) -> None:
     """Two methods side by side: curves, paired differences, alignment, cost."""
+    asked = Asked(experiment, seeds, set_ or [], out, workers, alignment)
     try:
-        given = (experiment, seeds, set_, workers)
-        if is_folder(a) and is_folder(b):
-            if any(option is not None for option in given):
-                raise fail(
-                    2,
-                    "`--experiment`, `--seeds`, `--set` and `--workers` are for "
-                    "estimators: what folders hold is done.",
-                )
-            found = compare_folders(a, b, alignment=bool(alignment))
-            folder = out or Path("runs") / "compare"
-        else:
-            name = _experiment(a, b, experiment)
-            folder = out or Path("runs") / f"compare-{name.rpartition(':')[2]}"
-            os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-            found = compare_estimators(
-                a,
-                b,
-                experiment=name,
-                seeds=SEEDS if seeds is None else seeds,
-                settings=_settings(set_ or []),
-                out=folder,
-                engine=LocalProcesses(workers),
-                alignment=alignment is not False,
-            )
+        both = is_folder(a) and is_folder(b)
+        found, folder = (_folders if both else _estimators)(a, b, asked)
         _show(found, found.write(folder))
     except WRONG as error:
         raise fail(2, str(error)) from error
@@ -91,15 +94,36 @@ def compare(
     except OSError as error:
         raise fail(1, str(error)) from error
     except KeyboardInterrupt as error:
-        command = ["pnnjax", "compare", a, b]
-        command += ["--experiment", experiment] if experiment is not None else []
-        command += ["--seeds", str(seeds)] if seeds is not None else []
-        command += [word for one in set_ or [] for word in ("--set", one)]
-        command += ["--out", str(out)] if out is not None else []
-        command += ["--workers", str(workers)] if workers is not None else []
-        words = {None: [], True: ["--alignment"], False: ["--no-alignment"]}
-        again = shlex.join(command + words[alignment])
+        again = shlex.join(["pnnjax", "compare", a, b, *asked.words()])
         raise fail(130, f"{error or 'Stopped.'}\nTo go on: {again}") from error
+
+
+def _folders(a: str, b: str, asked: Asked) -> tuple[Comparison, Path]:
+    if asked.experiment or asked.seeds or asked.settings or asked.workers is not None:
+        raise CompareError(
+            "`--experiment`, `--seeds`, `--set` and `--workers` are for estimators: "
+            "what folders hold is done."
+        )
+    found = compare_folders(a, b, alignment=bool(asked.alignment))
+    return found, asked.out or Path("runs") / "compare"
+
+
+def _estimators(a: str, b: str, asked: Asked) -> tuple[Comparison, Path]:
+    name = _experiment(a, b, asked.experiment)
+    folder = asked.out or Path("runs") / f"compare-{name.rpartition(':')[2]}"
+    # The workers need the accelerator's memory.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    found = compare_estimators(
+        a,
+        b,
+        experiment=name,
+        seeds=SEEDS if asked.seeds is None else asked.seeds,
+        settings=_settings(asked.settings),
+        out=folder,
+        engine=LocalProcesses(asked.workers),
+        alignment=asked.alignment is not False,
+    )
+    return found, folder
 
 
 def _experiment(a: str, b: str, experiment: str | None) -> str:
