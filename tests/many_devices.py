@@ -284,7 +284,7 @@ def one_of_two(rank, port, file, change):
     epochs = 100_000 if change == "interrupt" else 3
     settings = {"metrics": {"loss": objective}, "progress": True, "epochs": epochs}
     if change == "interrupt":
-        settings["evaluate_every"] = 500
+        settings["evaluate_every"] = 5
     try:
         out = train(case, (4, 2), checkpoint=file, resume=True, **settings)
     except (ValueError, KeyboardInterrupt) as error:
