@@ -1,6 +1,12 @@
 """A small leaderboard that nobody has measured, with all that is awkward in one."""
 
+import functools
+import tempfile
+from pathlib import Path
+
 import polars
+
+from pnnjax import sweeps
 
 NASTY = '<b>&"quoted"</b>'
 
@@ -56,3 +62,13 @@ def robustness():
         for level in (0.01, 0.1)
     ]
     return polars.DataFrame(rows)
+
+
+@functools.cache
+def page():
+    """The text of their page: it is made once, since its pictures take seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = {"command": "pnnjax bench > <here>"}
+        path = Path(folder) / "board.html"
+        assert sweeps.leaderboard_page(path, board(), robustness(), made) == path
+        return path.read_text()
