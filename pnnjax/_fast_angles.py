@@ -14,7 +14,6 @@ HALF_PI = (
     7.549533620476723e-08,
     2.5633440682570896e-12,
 )
-ROUNDING = 1.5 * 2**23
 # Fitted here, the highest power first: the greatest error up to pi/4 is least.
 SINE = -0.00019495286743, 0.0083319758974, -0.1666665062
 COSINE = 2.4437428024e-05, -0.0013887357528, 0.041666646635
@@ -42,11 +41,9 @@ def cos_sin(
 
 @jax.custom_jvp
 def _pair(angle: Array) -> tuple[Array, Array]:
-    # Beside this number, single precision has no room for fractions: it rounds, and the
-    # last bits of the sum are those of the number of quarter turns.
-    counted = angle * (2 / math.pi) + ROUNDING
-    bits = lax.bitcast_convert_type(counted, jnp.uint32)
-    quarters, rest = counted - ROUNDING, angle
+    # Not by adding a large number and taking it off again: XLA may cancel the two.
+    quarters, rest = jnp.round(angle * (2 / math.pi)), angle
+    bits = quarters.astype(jnp.int32).astype(jnp.uint32)
     for part in HALF_PI:
         rest = rest - quarters * part
     cosine, sine = _near_zero(jnp.clip(rest, -1.0, 1.0))
