@@ -116,7 +116,8 @@ def report(rows: list[dict]) -> None:
     for row in rows:
         if row["factor"] > FAR:
             kernel = row["kernel"]
-            print(f"{kernel.name} ({row['factor']:.1f}): {kernel.why or 'unexplained'}")
+            why = kernel.why or "not explained yet"
+            print(f"{kernel.name} ({row['factor']:.1f}): {why}")
 
 
 if __name__ == "__main__":

@@ -100,7 +100,9 @@ def lattice(echo: bool, dimension: int = 7, steps: int = 10, batch: int = 64) ->
         return gradient, (pnn.Physical(layer, pnn.estimators.HamiltonianEcho(0.1)), x)
 
     name = "lattice echo" if echo else "lattice"
-    return Kernel(name, f"{sites} modes, {steps} steps, batch {batch}", make, needs)
+    why = "each color is a pass of its own, and fetches every partner: 1.7 ns a site"
+    size = f"{sites} modes, {steps} steps, batch {batch}"
+    return Kernel(name, size, make, needs, why)
 
 
 def polaritons(backward: bool, sites: int = 64, steps: int = 200, batch: int = 64):
@@ -244,7 +246,9 @@ def quantum(backward: bool, qubits: int = 10, layers: int = 4, batch: int = 64):
         layer = pnn.quantum.VariationalCircuit(qubits, layers, key=KEY)
         return run, (layer, jax.random.normal(KEY, (batch, qubits)))
 
-    return Kernel(name, f"{qubits} qubits, {layers} layers, batch {batch}", make, needs)
+    why = "2.4 ns for an amplitude and a turn, 2.1 to 4.4 in other ways of writing it"
+    size = f"{qubits} qubits, {layers} layers, batch {batch}"
+    return Kernel(name, size, make, needs, why)
 
 
 KERNELS = (
