@@ -71,10 +71,10 @@ def digits():
     experiment = DigitsMesh()
     whole = experiment.data()
     parts = Data(
-        *(
-            np.asarray(part[:n], np.float64 if part.dtype == np.float32 else part.dtype)
-            for part, n in zip(whole[:4], (64, 64, 21, 21))
-        )
+        whole.train_x[:64].astype(np.complex128),
+        whole.train_y[:64],
+        whole.test_x[:21].astype(np.complex128),
+        whole.test_y[:21],
     )
     model = experiment.model(key=key(2))
     return model, parts, experiment.objective, experiment.optimizer(100)
