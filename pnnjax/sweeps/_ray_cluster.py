@@ -247,9 +247,9 @@ def _init(ray: Any, **options: Any) -> None:
         warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)
         try:
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-        except (ConnectionError, RuntimeError, ValueError, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # It raises bare exceptions, too.
             where = options["address"]
-            raise ClusterError(f"Ray can't be reached at `{where}`: {error}") from error
+            raise ClusterError(f"Ray does not start at `{where}`: {error}") from error
 
 
 def _reach(address: str) -> None:
