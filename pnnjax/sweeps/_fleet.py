@@ -205,16 +205,19 @@ def _advance(
 
         return body
 
+    # A model that is built again may hold a function that is equal, but not the same.
+    like = progress._replace(trained=trained, memory=task.optimizer.init(trained))
     length = min(LOSSES, family.evaluate_every())
-    carry = progress, jnp.zeros(length, task.loss_dtype)
-    return lax.while_loop(lambda c: c[0].step < stop, epoch, carry)
+    carry = _as(like, progress), jnp.zeros(length, task.loss_dtype)
+    last, losses = lax.while_loop(lambda c: c[0].step < stop, epoch, carry)
+    return _as(progress, last), losses
 
 
 def _evaluate(
     family: Family, parts: Parts, lane: Lane, trained: PyTree, step: Int[Array, ""]
 ) -> PyTree:
-    task, _ = family.task(lane, parts)
-    model = eqx.nn.inference_mode(task.model(trained))
+    task, like = family.task(lane, parts)
+    model = eqx.nn.inference_mode(task.model(_as(like, trained)))
     key = jax.random.fold_in(jax.random.fold_in(lane.keys[1], 2), step)
     out = predict(task.objective, model, parts.test_x, key, task.batch_size)
     if not family.measured:
@@ -252,6 +255,11 @@ def _course(
     if not failed:
         return Course(loss, steps, metrics, 0, 0.0)
     return Course(loss[: failed - 1], steps, metrics, failed, float(loss[failed - 1]))
+
+
+def _as(like: PyTree, tree: PyTree) -> Any:
+    """The leaves of `tree` in the structure of `like`."""
+    return jax.tree.unflatten(jax.tree.structure(like), jax.tree.leaves(tree))
 
 
 def _select(condition: Array, new: PyTree, old: PyTree) -> PyTree:
