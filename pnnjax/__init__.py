@@ -65,6 +65,7 @@ from ._scattering import (
     AbstractScatteringLayer as AbstractScatteringLayer,
 )
 from ._search import AbstractSearch as AbstractSearch
+from ._sharding import ShardLarge as ShardLarge
 
 if TYPE_CHECKING:
     from . import (

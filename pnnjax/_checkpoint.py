@@ -52,7 +52,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -145,6 +145,17 @@ def digest(tree: PyTree) -> str:
     return sha.hexdigest()
 
 
+def sync_folder(folder: Path) -> None:
+    """Until what was renamed in it is on the disk."""
+    if os.name != "posix":  # Elsewhere, a folder can't be opened.
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def _encode(leaf: Any) -> tuple[dict[str, Any], bytes | memoryview]:
     # By their raw bytes: NumPy's own format does not know bfloat16, nor keys.
     key = None
@@ -185,13 +196,3 @@ def _differences(stored: Any, expected: Any, name: str) -> list[str]:
 
 def _show(value: Any) -> str:
     return "absent" if value is None else str(value)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":  # Elsewhere, a folder can't be opened.
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -104,8 +104,9 @@ def fit(
     _check_metrics(parts, metrics, evaluate_every)
     _check_saving(checkpoint, checkpoint_every, resume, steps_per_call)
     placement = _placement(mesh, shard, batch_size)
-    task, trained = _prepare(
-        model, parts, objective, optimizer, key, batch_size, noisy, placement
+    mask = is_trainable(model)
+    task, trained = task_of(
+        model, mask, parts, objective, optimizer, key, batch_size, noisy, placement
     )
     test_key = jax.random.fold_in(key, 2) if noisy else None
     plan = Plan(
@@ -119,14 +120,11 @@ def fit(
     if checkpoint is not None or processes.number > 1:
         settings = {
             "epochs": epochs,
-            "batch_size": batch_size,
             "evaluate_every": evaluate_every,
-            "noisy": noisy,
             "metrics": list(metrics),
-            "objective": _name(objective),
             "data": digest(parts),
-            "untrained arrays of the model": digest(task.fixed),
             "key": digest(key),
+            **_also_stored(task),
         }
         processes.check_same({**settings, **_also_same(trained, plan, checkpoint)})
     task, state = task.placed(), _begun(task, trained)
@@ -141,18 +139,23 @@ def fit(
     return FitResult(task.model(last.state.trained), last.history)
 
 
-def _prepare(
+def task_of(
     model: Any,
+    mask: PyTree[bool],
     parts: Parts,
     objective: Objective | AbstractLocalObjective,
     optimizer: optax.GradientTransformation | AbstractSearch,
     key: PRNGKeyArray,
     batch_size: int,
-    noisy: bool,
-    placement: Placement | None,
+    noisy: bool = True,
+    placement: Placement | None = None,
 ) -> tuple[Task, PyTree]:
+    """What every step of a training takes, and the parameters before the first.
+
+    `mask` marks the leaves of the model that are trained.
+    """
     noise_key = jax.random.fold_in(key, 1) if noisy else None
-    trained, fixed = eqx.partition(model, is_trainable(model))
+    trained, fixed = eqx.partition(model, mask)
     if not jax.tree.leaves(trained):
         raise ValueError("The model has no trainable parameter: see `is_trainable`.")
     if not isinstance(optimizer, AbstractSearch):
@@ -192,6 +195,15 @@ def _begun(task: Task, trained: PyTree) -> State:
     trained = placement.place(trained)
     memory = placement.initial(init, trained)
     return State(placement.replicate(jnp.int32(0)), trained, memory)
+
+
+def _also_stored(task: Task) -> dict[str, Any]:
+    return {
+        "batch_size": task.batch_size,
+        "noisy": task.noise_key is not None,
+        "objective": _name(task.objective),
+        "untrained arrays of the model": digest(task.fixed),
+    }
 
 
 def _also_same(trained: PyTree, plan: Plan, checkpoint: Any) -> dict[str, object]:

@@ -41,7 +41,8 @@ def test_large_angles_are_rounded_once_more():
 
 
 def test_what_is_no_angle():
-    found = np.asarray(pair(jnp.asarray([0, -1e-30, 1e-30, np.inf, np.nan], jnp.float32)))
+    angle = jnp.asarray([0, -1e-30, 1e-30, np.inf, np.nan], jnp.float32)
+    found = np.asarray(pair(angle))
     np.testing.assert_array_equal(found[0, :3], 1)
     np.testing.assert_array_equal(found[1, :3], np.float32([0, -1e-30, 1e-30]))
     assert np.isnan(found[:, 3:]).all()

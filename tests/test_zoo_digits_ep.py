@@ -10,7 +10,7 @@ from pnnjax.zoo._digits_ep import DigitsEP
 
 def test_the_network_joins_pixels_to_classes():
     study = DigitsEP(hidden=7)
-    first, last = study.couplings(key=jax.random.key(0))
+    first, last = study.model(key=jax.random.key(0)).layer.couplings
     assert first.weight.shape == (64, 7) and last.weight.shape == (7, 10)
     # An output at zero would not answer to a nudge.
     np.testing.assert_allclose(last.bias, 0.1)

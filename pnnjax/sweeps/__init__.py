@@ -10,6 +10,11 @@ from ._drive import drive as drive
 from ._durable import FullDiskError as FullDiskError
 from ._engine import AbstractEngine as AbstractEngine, Done as Done
 from ._grid import Grid as Grid, GridError as GridError, Sweep as Sweep
+from ._leaderboard import (
+    Leaderboard as Leaderboard,
+    NoPairError as NoPairError,
+    leaderboard as leaderboard,
+)
 from ._leaderboard_page import leaderboard_page as leaderboard_page
 from ._local_processes import (
     LocalProcesses as LocalProcesses,

@@ -5,6 +5,8 @@ import os
 import shutil
 from pathlib import Path
 
+from .._checkpoint import sync_folder
+
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -24,7 +26,7 @@ def write_whole(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
-        _sync(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         partial.unlink(missing_ok=True)
         if error.errno in FULL:
@@ -50,13 +52,3 @@ def bytes_in_words(size: float) -> str:
             return f"{size:.3g} {unit}"
         size /= 1000
     return f"{size:.3g} TB"
-
-
-def _sync(folder: Path) -> None:
-    if os.name != "posix":  # Elsewhere, a folder can't be opened.
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -8,13 +8,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from .. import zoo
-from .._parts import Parts, loss_dtype
-from .._search import AbstractSearch
+from .._fit import task_of
+from .._parts import Parts
 from .._session import strong
 from .._step import LOSSES, State, Task, one_step, predict
 from ._rule import WithRule
@@ -69,26 +68,16 @@ class Family(NamedTuple):
     def task(self, lane: Lane, parts: Parts) -> tuple[Task, PyTree]:
         """As `fit` makes it, and the parameters before training."""
         study = self.configured(lane)
-        model, key = self.model(study, lane), lane.keys[1]
-        trained, fixed = eqx.partition(model, self.mask(model))
-        optimizer, rule = study.optimizer(self.steps()), study.rule()
-        if not isinstance(optimizer, AbstractSearch):
-            optimizer = optax.with_extra_args_support(optimizer)
-        size, noise_key = study.batch_size, jax.random.fold_in(key, 1)
-        batch = parts.train_x[:size], parts.train_y[:size]
-        task = Task(
-            x=parts.train_x,
-            y=parts.train_y,
-            fixed=fixed,
-            order_key=jax.random.fold_in(key, 0),
-            noise_key=noise_key,
-            search_key=jax.random.fold_in(key, 3),
-            objective=rule,
-            optimizer=optimizer,
-            batch_size=size,
-            loss_dtype=loss_dtype(model, *batch, rule, noise_key),
+        model = self.model(study, lane)
+        return task_of(
+            model,
+            self.mask(model),
+            parts,
+            study.rule(),
+            study.optimizer(self.steps()),
+            lane.keys[1],
+            study.batch_size,
         )
-        return task, trained
 
     def mask(self, model: Any) -> PyTree[bool]:
         """Which leaves are trained."""

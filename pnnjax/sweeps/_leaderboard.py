@@ -137,7 +137,9 @@ def tables_of(rows: "DataFrame", pairs: Sequence[Pair]) -> Leaderboard:
         schema={"layer": str, "estimator": str, "domain": str},
         orient="row",
     )
-    parts = dict.fromkeys(("gradient", "cost", "robustness"), polars.DataFrame())
+    parts: dict[str, DataFrame] = {
+        name: polars.DataFrame() for name in ("gradient", "cost", "robustness")
+    }
     for (name,), part in rows.group_by("table"):
         parts[f"{name}"] = part
     told = ("gradient", {"error": "e1"}), ("cost", {"error": "e2", "domain": "d"})

@@ -3,22 +3,20 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, PRNGKeyArray
 
-from .. import data, estimators, integrators, objectives, plots, spins
+from .. import data, estimators, integrators, objectives, spins
 from .._physical import Physical
 from ._experiment import AbstractExperiment
+from ._mnist_ep import couplings, descent
 from ._settings import setting
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PIXELS = 64
-CLASSES = 10
 
 
 class DigitsEP(AbstractExperiment):
@@ -55,17 +53,10 @@ class DigitsEP(AbstractExperiment):
 
     def model(self, *, key: PRNGKeyArray) -> Any:
         network = spins.HopfieldNetwork(
-            self.couplings(key=key),
+            couplings(PIXELS, self.hidden, key),
             relaxation=integrators.FixedSteps(self.free, self.nudged),
         )
         return Physical(network, estimators.EquilibriumPropagation(self.beta))
-
-    def couplings(self, *, key: PRNGKeyArray) -> tuple[spins.DenseCoupling, ...]:
-        """The outputs begin above zero: further below than a nudge, they never learn."""
-        lower, upper = jax.random.split(key)
-        first = spins.DenseCoupling.random(PIXELS, self.hidden, key=lower)
-        last = spins.DenseCoupling.random(self.hidden, CLASSES, key=upper, gain=0.3)
-        return first, spins.DenseCoupling(last.weight, last.bias + 0.1)
 
     def objective(self, predictions: Any, targets: Any) -> Array:
         return objectives.mean_squared_error(predictions, targets)
@@ -77,11 +68,6 @@ class DigitsEP(AbstractExperiment):
         return {"accuracy": objectives.accuracy}
 
     def picture(self, model: Any, data: Any) -> "Figure":
-        """Small steps, free and then nudged, on the digits least like their target."""
+        """On digits that the network finds hard."""
         x = jnp.asarray(data.test_x)
-        network = eqx.tree_at(lambda n: n.rate, model.layer, 0.25)
-        error = network(x) - jax.nn.one_hot(data.test_y, CLASSES, dtype=x.dtype)
-        length = jnp.linalg.norm(error, axis=-1, keepdims=True)
-        unsure = jnp.argsort(-length[:, 0])[:64]
-        nudge = self.beta * error[unsure] / jnp.maximum(length[unsure], 1e-6)
-        return plots.energy_descent(network, x[unsure], nudge, steps=40)
+        return descent(model.layer, x, data.test_y, self.beta)

@@ -20,7 +20,7 @@ from .. import (
 from .._analog_memory import AbstractPulsedDevice
 from .._physical import Physical
 from ._experiment import AbstractExperiment
-from ._mnist_ep import couplings
+from ._mnist_ep import PIXELS, couplings
 from ._mnist_rram_pulsed import flat
 from ._settings import setting
 
@@ -70,7 +70,7 @@ class EPOnMemristors(AbstractExperiment):
 
     def model(self, *, key: PRNGKeyArray) -> Any:
         network = spins.HopfieldNetwork(
-            couplings(self.hidden, key),
+            couplings(PIXELS**2, self.hidden, key),
             relaxation=integrators.FixedSteps(self.free, self.nudged),
         )
         rule = estimators.EquilibriumPropagation(self.beta, centered=True)

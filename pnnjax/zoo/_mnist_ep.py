@@ -72,7 +72,7 @@ class MnistEP(AbstractExperiment):
 
     def model(self, *, key: PRNGKeyArray) -> Any:
         network = spins.HopfieldNetwork(
-            couplings(self.hidden, key),
+            couplings(PIXELS**2, self.hidden, key),
             relaxation=integrators.FixedSteps(self.free, self.nudged),
         )
         rule = estimators.EquilibriumPropagation(self.beta, centered=True)
@@ -89,20 +89,31 @@ class MnistEP(AbstractExperiment):
         return {"accuracy": objectives.accuracy}
 
     def picture(self, model: Any, data: Any) -> "Figure":
-        """Small steps, free and then nudged, on digits that the network finds hard."""
+        """On digits that the network finds hard."""
         x = jnp.asarray(data.test_x[:1000]).reshape(-1, PIXELS**2)
-        network = eqx.tree_at(lambda n: n.rate, model.layers[1].layer, 0.25)
-        target = jax.nn.one_hot(data.test_y[:1000], CLASSES, dtype=x.dtype)
-        error = network(x) - target
-        length = jnp.linalg.norm(error, axis=-1, keepdims=True)
-        unsure = jnp.argsort(-length[:, 0])[:64]
-        nudge = self.beta * error[unsure] / jnp.maximum(length[unsure], 1e-6)
-        return plots.energy_descent(network, x[unsure], nudge, steps=40)
+        return descent(model.layers[1].layer, x, data.test_y[:1000], self.beta)
 
 
-def couplings(hidden: int, key: PRNGKeyArray) -> tuple[spins.DenseCoupling, ...]:
+def couplings(
+    pixels: int, hidden: int, key: PRNGKeyArray
+) -> tuple[spins.DenseCoupling, ...]:
     """The outputs begin above zero: further below than a nudge, they never learn."""
     lower, upper = jax.random.split(key)
-    first = spins.DenseCoupling.random(PIXELS**2, hidden, key=lower)
+    first = spins.DenseCoupling.random(pixels, hidden, key=lower)
     last = spins.DenseCoupling.random(hidden, CLASSES, key=upper, gain=0.3)
     return first, spins.DenseCoupling(last.weight, last.bias + 0.1)
+
+
+def descent(
+    network: spins.HopfieldNetwork,
+    x: Float[Array, "examples pixels"],
+    labels: Any,
+    beta: float,
+) -> "Figure":
+    """Small steps, free and then nudged, of those least like their targets."""
+    slow = eqx.tree_at(lambda n: n.rate, network, 0.25)
+    error = slow(x) - jax.nn.one_hot(labels, CLASSES, dtype=x.dtype)
+    length = jnp.linalg.norm(error, axis=-1, keepdims=True)
+    unsure = jnp.argsort(-length[:, 0])[:64]
+    nudge = beta * error[unsure] / jnp.maximum(length[unsure], 1e-6)
+    return plots.energy_descent(slow, x[unsure], nudge, steps=40)
