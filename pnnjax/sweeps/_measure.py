@@ -18,7 +18,7 @@ from ..estimators._knobs import counted
 from ..zoo.specimens import LayerSpecimen, RuleSpecimen
 from ._measure_cost import physical_cost, speed
 from ._measure_gradient import Alignment, Chips, Fidelity, chips_of, fidelity
-from ._measure_task import Task, mark, task_of
+from ._measure_task import Task, mark, task_of, untrained
 from ._point import Row
 
 
@@ -52,7 +52,7 @@ def measure(batch: Batch) -> list[Row]:
     """
     with jax.enable_x64(batch.double):
         # Of the layer before, or of this one in the other precision.
-        for cached in (_specimen, _chips, _task):
+        for cached in (_specimen, _chips, _task, _control):
             cached.cache_clear()
         part = _gradients if batch.double else _costs
         return [row for pair in batch.pairs for row in part(pair)]
@@ -106,6 +106,12 @@ def _task(specimen: LayerSpecimen, seed: int) -> Task:
     # A few more examples to mix, or four sizes of a flower would not fit in.
     more = [_specimen(specimen, seed + 1000 * i).x for i in (1, 2)]
     return task_of(layer, jnp.concatenate([x, *more]), key=key)
+
+
+@functools.lru_cache(maxsize=8)
+def _control(specimen: LayerSpecimen, seed: int) -> float:
+    layer, _, key = _specimen(specimen, seed)
+    return untrained(layer, _task(specimen, seed), key=key)
 
 
 def _gradients(pair: Pair) -> list[Row]:
@@ -174,16 +180,17 @@ def _speed(pair: Pair) -> Row:
 
 
 def _accuracy(pair: Pair) -> Row:
-    marks = []
+    marks, controls = [], []
     for seed in range(pair.seeds):
         layer, x, key = _specimen(pair.layer_specimen, seed)
         rule = pair.rule_specimen(layer)
         cost = physical_cost(rule, layer, x)
         task, runs = _task(pair.layer_specimen, seed), cost.runs + cost.relaxations
         marks.append(mark(layer, rule, runs, task, key=key))
+        controls.append(_control(pair.layer_specimen, seed))
     return {
         "accuracy": float(np.mean([one.accuracy for one in marks])),
-        "accuracy_untrained": float(np.mean([one.untrained for one in marks])),
+        "accuracy_untrained": float(np.mean(controls)),
         "physical_runs": marks[0].runs,
     }
 

@@ -66,8 +66,6 @@ class Mark(NamedTuple):
 
     accuracy: float
     """On the flowers that were held back."""
-    untrained: float
-    """The same where only the scores are trained, as often, on the layer as it is."""
     runs: int
     """Physical runs and relaxations that it took."""
 
@@ -114,15 +112,16 @@ def mark(
         raise ValueError(f"One epoch takes {each} physical runs, more than {RUNS}.")
     student = _trained(quiet(layer, rule), task, epochs, key)
     accuracy = _accuracy(student, student.layer.layer, task)
-    return Mark(accuracy, _untrained(layer, task, epochs, key), epochs * each)
+    return Mark(accuracy, epochs * each)
 
 
-def _untrained(layer: Any, task: Task, epochs: int, key: PRNGKeyArray) -> float:
+def untrained(layer: Any, task: Task, *, key: PRNGKeyArray) -> float:
+    """The accuracy where only the scores are trained, on the layer as it is."""
     shown = _numbers(layer, task, task.flowers.train_x)
     flowers = task.flowers._replace(train_x=shown)
     one = jnp.ones(NUMBERS, task.mean.dtype)
     alone = Task(flowers, 0 * one, one, jnp.diag(one))
-    student = _trained(eqx.nn.Identity(), alone, epochs, key)
+    student = _trained(eqx.nn.Identity(), alone, EPOCHS, key)
     return _accuracy(student, layer, task)
 
 
