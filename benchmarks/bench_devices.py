@@ -25,7 +25,7 @@ import optax  # noqa: E402
 from jax.sharding import Mesh  # noqa: E402
 
 import pnnjax as pnn  # noqa: E402
-from pnnjax._fit import _begun, _prepare  # noqa: E402
+from pnnjax._fit import _begun, task_of  # noqa: E402
 from pnnjax._parts import parts_of  # noqa: E402
 from pnnjax._sharding import ShardLarge, placement_of  # noqa: E402
 from pnnjax._step import advance  # noqa: E402
@@ -62,8 +62,9 @@ def stepper(model: Any, size: int, batch: int, shape: tuple[int, int] | None) ->
     if shape is not None:
         mesh = Mesh(np.array(jax.devices()).reshape(shape), ("batch", "model"))
         placement = placement_of(mesh, ShardLarge(2**14), batch)
-    task, trained = _prepare(
-        model, parts_of((x, y)), pnn.objectives.cross_entropy, optax.adam(1e-3),
+    task, trained = task_of(
+        model, pnn.is_trainable(model),
+        parts_of((x, y)), pnn.objectives.cross_entropy, optax.adam(1e-3),
         jax.random.key(1), batch, True, placement,
     )  # fmt: skip
     task, state = task.placed(), _begun(task, trained)

@@ -19,7 +19,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 import pnnjax as pnn
 from pnnjax._checkpoint import CheckpointError, on_host, read_checkpoint
-from pnnjax._fit import _begun, _prepare
+from pnnjax._fit import _begun, task_of
 from pnnjax._parts import parts_of
 from pnnjax._sharding import ShardLarge, placement_of
 from pnnjax._step import advance
@@ -224,8 +224,9 @@ def program(model, shape, size, batch=16):
     placement = None
     if shape is not None:
         placement = placement_of(mesh_of(*shape), ShardLarge(2**12), batch)
-    task, trained = _prepare(
-        model, parts_of((x, x)), squared, optax.adam(1e-3), key(3), batch, True,
+    task, trained = task_of(
+        model, pnn.is_trainable(model),
+        parts_of((x, x)), squared, optax.adam(1e-3), key(3), batch, True,
         placement,
     )  # fmt: skip
     task, state = task.placed(), _begun(task, trained)

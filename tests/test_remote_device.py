@@ -235,8 +235,10 @@ def test_a_server_that_was_restarted_is_found_again(served, getkey):
     y = measured(device, layer, x)
     port = int(server.address.rpartition(":")[2])
     server.close()
-    threading.Timer(0.2, lambda: served(matrix, port=port)).start()
+    restart = threading.Timer(0.2, lambda: served(matrix, port=port))
+    restart.start()
     np.testing.assert_array_equal(measured(device, layer, x), y)
+    restart.join()
     assert device.attempts > 2
 
 

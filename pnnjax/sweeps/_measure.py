@@ -133,7 +133,11 @@ def _fill(row: Row, stage: Callable[[], Row]) -> None:
         row.update(stage())
     # Whatever it is: the others are measured all the same.
     except Exception as error:
-        said = [row["error"], f"{type(error).__name__}: {' '.join(f'{error}'.split())}"]
+        kind = type(error).__name__
+        # Before its message Equinox puts two stacks, and advice after a line.
+        text = " ".join(f"{error}".rpartition(f"{kind}: ")[2].split())
+        text = text.partition(" -----")[0]
+        said = [row["error"], f"{kind}: {text}"]
         row["error"] = "; ".join(part[:300] for part in said if part)
 
 

@@ -19,7 +19,7 @@ def field(key: PRNGKeyArray, *shape: int) -> Complex[Array, "..."]:
 
 def tolerance() -> float:
     """Of a state that is settled as far as rounding lets it."""
-    return 1e-13 if jnp.result_type(float) == jnp.float64 else 1e-6
+    return 1e-13 if jnp.result_type(float) == jnp.float64 else 1e-5
 
 
 def settled() -> UntilSettled:
