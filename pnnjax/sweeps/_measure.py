@@ -54,6 +54,9 @@ def measure(batch: Batch) -> list[Row]:
         # Of the layer before, or of this one in the other precision.
         for cached in (_specimen, _chips, _task, _control):
             cached.cache_clear()
+        # Their memory maps, of which Linux allows a process 65,530, add up.
+        jax.clear_caches()
+        eqx.clear_caches()
         part = _gradients if batch.double else _costs
         return [row for pair in batch.pairs for row in part(pair)]
 
