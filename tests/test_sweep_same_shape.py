@@ -126,7 +126,8 @@ def assert_same(rows, others, atol=1e-9):
     for row, other in zip(rows, others, strict=True):
         assert list(row) == list(other)
         for name, value in row.items():
-            if name in ("value", "loss") or name.startswith("metric."):
+            number = name in ("value", "loss") or name.startswith("metric.")
+            if number and value is not None:
                 np.testing.assert_allclose(value, other[name], rtol=0, atol=atol)
             elif name != "seconds":
                 assert value == other[name]
