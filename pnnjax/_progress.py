@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ._history import History
 
@@ -25,14 +26,20 @@ def progress_report(steps: int, start: int, enabled: bool) -> Iterator[Report]:
 
     console = Console(stderr=True)
     if console.is_terminal:
-        with _bar(console, steps, start) as report:
-            yield report
+        with bar(console, "step", steps, start) as update:
+            yield lambda history: update(len(history.loss), _summary(history))
     else:
         yield _lines(console, steps)
 
 
 @contextmanager
-def _bar(console, steps: int, start: int) -> Iterator[Report]:
+def bar(
+    console: Any, title: str, total: int, done: int, told: float = 30.0
+) -> Iterator[Callable[[int, str], None]]:
+    """A live bar: the function takes how many are done, and what else to say.
+
+    The time left is told from the pace of the last `told` seconds.
+    """
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -43,7 +50,7 @@ def _bar(console, steps: int, start: int) -> Iterator[Report]:
     )
 
     columns = (
-        TextColumn("step"),
+        TextColumn(title),
         MofNCompleteColumn(),
         BarColumn(bar_width=None),
         TextColumn("{task.description}"),
@@ -51,17 +58,12 @@ def _bar(console, steps: int, start: int) -> Iterator[Report]:
         TextColumn("left:"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("compiling", total=steps, completed=start)
-
-        def report(history: History) -> None:
-            done = len(history.loss)
-            progress.update(task, completed=done, description=_summary(history))
-
-        yield report
+    with Progress(*columns, console=console, speed_estimate_period=told) as progress:
+        task = progress.add_task("starting", total=total, completed=done)
+        yield lambda done, said: progress.update(task, completed=done, description=said)
 
 
-def _lines(console, steps: int) -> Report:
+def _lines(console: Any, steps: int) -> Report:
     printed = -math.inf
 
     def report(history: History) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .._progress import bar
+
 Report = Callable[[int, int], None]
 """Called after each job: with how many points are done in all, and how many failed."""
 
@@ -23,8 +25,9 @@ def sweep_report(
         return
     console = stderr()
     if console.is_terminal:
-        with _bar(console, title, points, start) as report:
-            yield report
+        # Over an hour: one job may take minutes.
+        with bar(console, title, points, start, 3600) as update:
+            yield lambda done, failed: update(done, f"{failed} failed")
     else:
         yield _lines(console, title, points)
 
@@ -34,36 +37,6 @@ def stderr() -> Any:
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, markup=False)
-
-
-@contextmanager
-def _bar(console: Any, title: str, points: int, start: int) -> Iterator[Report]:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn(title),
-        MofNCompleteColumn(),
-        BarColumn(bar_width=None),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(),
-    )
-    # Over an hour: one job may take minutes.
-    with Progress(*columns, console=console, speed_estimate_period=3600) as progress:
-        task = progress.add_task("starting", total=points, completed=start)
-
-        def report(done: int, failed: int) -> None:
-            progress.update(task, completed=done, description=f"{failed} failed")
-
-        yield report
 
 
 def _lines(console: Any, title: str, points: int) -> Report:
