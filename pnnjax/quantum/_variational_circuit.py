@@ -17,27 +17,41 @@ MOST = 20
 """Qubits: a state of 2^20 amplitudes takes 16 MB an example in double precision."""
 
 
+AT_ONCE = 5
+"""Qubits that one product with a matrix turns: four times the arithmetic of one qubit
+after the other, in a fourth of the time."""
+
+
 def rotated(
-    state: Complex[Array, " amplitudes"],
+    state: Float[Array, "batch 2 amplitudes"],
     about_y: Float[Array, " qubits"],  # rad
     about_z: Float[Array, " qubits"],  # rad
-) -> Complex[Array, " amplitudes"]:
-    r"""Each qubit turned by $R_z(\varphi)\,R_y(\theta)$.
+) -> Float[Array, "batch 2 amplitudes"]:
+    r"""Each qubit turned by $R_z(\varphi)\,R_y(\theta)$, of real and imaginary parts.
 
     $R_y(\theta) = e^{-i\theta Y/2}$ and $R_z(\varphi) = e^{-i\varphi Z/2}$. The first
     qubit is the most significant bit of an amplitude's number.
     """
+    gates, batch = _gates(about_y, about_z), len(state)
+    for group in _groups(len(gates)):
+        matrix = _as_real(_joint(gates[group]))
+        # The group goes last, so that the next one comes first.
+        ahead = state.reshape(batch, 2, matrix.shape[1], -1)
+        state = jnp.einsum("bpgr,pgqh->bqrh", ahead, matrix, precision="highest")
+    return state.reshape(batch, 2, -1)
 
-    def turn(state: Array, angles: tuple) -> tuple[Array, None]:
-        theta, phi = angles
-        cos, sin = (f(theta / 2).astype(state.dtype) for f in (jnp.cos, jnp.sin))
-        wave = lax.complex(jnp.cos(phi / 2), -jnp.sin(phi / 2)).astype(state.dtype)
-        down, up = state.reshape(2, -1)
-        down, up = wave * (cos * down - sin * up), wave.conj() * (sin * down + cos * up)
-        # The qubit goes last, so that the next one comes first.
-        return jnp.stack([down, up], -1).reshape(state.shape), None
 
-    return lax.scan(turn, state, (about_y, about_z))[0]
+def encoded(
+    about_y: Float[Array, "batch qubits"],  # rad
+) -> Float[Array, "batch 2 amplitudes"]:
+    """Qubits that are all down, each turned by an angle of its own about y."""
+    batch, qubits = about_y.shape
+    state = jnp.ones((batch, 1), about_y.dtype)
+    pairs = jnp.stack([jnp.cos(about_y / 2), jnp.sin(about_y / 2)], -1)
+    for number in range(qubits):
+        joined = state[:, :, None] * pairs[:, number, None, :]
+        state = joined.reshape(batch, -1)
+    return jnp.stack([state, jnp.zeros_like(state)], 1)
 
 
 class AbstractEntangler(eqx.Module):
@@ -120,38 +134,69 @@ class VariationalCircuit(AbstractLayer):
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "*batch qubits"]:
         del key
-        state = self.state(x)
-        probability = state.real**2 + state.imag**2
+        state = self._parts(x)
+        probability = jnp.sum(state * state, -2)
         qubits = self.theta.shape[1]
-        values = 1 - 2 * _bits(np.arange(2**qubits), qubits)
-        return probability @ jnp.asarray(values, probability.dtype)
+        values = jnp.asarray(1 - 2 * _bits(np.arange(2**qubits), qubits), x.dtype)
+        values = jnp.matmul(probability, values, precision=lax.Precision.HIGHEST)
+        return values.reshape(x.shape)
 
     def state(
         self, x: Float[Array, "*batch qubits"]
     ) -> Complex[Array, "*batch amplitudes"]:
         """The amplitudes of the circuit's last state, before it is read out."""
+        parts = self._parts(x)
+        amplitudes = lax.complex(parts[:, 0], parts[:, 1])
+        return amplitudes.reshape(*x.shape[:-1], -1)
+
+    def _parts(self, x: Array) -> Array:
+        """Real and imaginary parts of the last state, "examples 2 amplitudes"."""
         qubits = self.theta.shape[1]
         if x.shape[-1:] != (qubits,):
             raise ValueError(
                 f"`x` has shape {x.shape}; its last axis must be the angles of the "
                 f"{qubits} qubits."
             )
-        states = jax.vmap(self._state)(x.reshape(-1, qubits))
-        return states.reshape(*x.shape[:-1], -1)
-
-    def _state(self, x: Array) -> Array:
-        qubits = self.theta.shape[1]
-        sources = jnp.asarray(self.entangler.sources(qubits))
+        sources = self.entangler.sources(qubits)
+        signs = jnp.asarray(self.entangler.signs(qubits), x.dtype)[None, None]
+        permuted = (sources != np.arange(len(sources))).any()
 
         def layer(state: Array, angles: tuple) -> tuple[Array, None]:
             theta, phi = (angle.astype(x.dtype) for angle in angles)
-            return rotated(state, theta, phi)[sources] * signs, None
+            state = rotated(state, theta, phi)
+            return (state[..., sources] if permuted else state) * signs, None
 
-        real = jnp.zeros(2**qubits, x.dtype).at[0].set(1)
-        resting = lax.complex(real, jnp.zeros_like(real))
-        signs = jnp.asarray(self.entangler.signs(qubits), resting.dtype)
-        encoded = rotated(resting, x, jnp.zeros_like(x))
-        return lax.scan(layer, encoded, (self.theta, self.phi))[0]
+        start = encoded(x.reshape(-1, qubits))
+        return lax.scan(layer, start, (self.theta, self.phi))[0]
+
+
+def _gates(about_y: Array, about_z: Array) -> Array:
+    """The matrix of each qubit's turn, "qubits 2 2"."""
+    cos, sin = jnp.cos(about_y / 2), jnp.sin(about_y / 2)
+    turn = jnp.stack([jnp.stack([cos, -sin], -1), jnp.stack([sin, cos], -1)], -2)
+    wave = lax.complex(jnp.cos(about_z / 2), -jnp.sin(about_z / 2))
+    waves = jnp.stack([wave, wave.conj()], -1)[..., None]
+    return waves * turn.astype(waves.dtype)
+
+
+def _joint(gates: Array) -> Array:
+    """The matrix of several qubits' turns: their Kronecker product."""
+    total = gates[0]
+    for gate in gates[1:]:
+        blocks = total[:, None, :, None] * gate[None, :, None, :]
+        total = blocks.reshape(2 * len(total), -1)
+    return total
+
+
+def _as_real(matrix: Array) -> Array:
+    """What takes real and imaginary parts to such, "2 before 2 after"."""
+    real, imaginary = matrix.real.T, matrix.imag.T
+    parts = [real, imaginary], [-imaginary, real]
+    return jnp.stack([jnp.stack(row, 1) for row in parts])
+
+
+def _groups(qubits: int) -> list[np.ndarray]:
+    return np.array_split(np.arange(qubits), -(-qubits // AT_ONCE))
 
 
 def _bits(number: np.ndarray, qubits: int) -> np.ndarray:
