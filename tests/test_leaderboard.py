@@ -17,9 +17,14 @@ from pnnjax.sweeps._leaderboard import leaderboard, pairs_of
 from pnnjax.sweeps._local_processes import LocalProcesses
 from pnnjax.sweeps._measure_device import NoisyReadings
 from pnnjax.sweeps._measure_gradient import LEVELS, chips_of, fidelity, readings_known
+from pnnjax.sweeps._measure_key import quick_key
 from pnnjax.sweeps._measure_program import FAST_TO_COMPILE, compiled, median_seconds
+from pnnjax.sweeps._measure_task import task_of, untrained
+from pnnjax.sweeps._measure_training import lesson_of, mark, speed, trained_on
 
 HERE = __name__
+N = jnp.arange(100)
+NAN = float("nan")
 
 
 class Gains(pnn.AbstractLayer):
@@ -30,6 +35,13 @@ class Gains(pnn.AbstractLayer):
 
     def __call__(self, x, *, key=None):
         return jnp.broadcast_to(self.gain, x.shape).astype(x.dtype) * x
+
+
+class Bounded(Gains, pnn.AbstractBoundedLayer):
+    """Gains from 0 to 2."""
+
+    def project(self):
+        return eqx.tree_at(lambda own: own.gain, self, jnp.clip(self.gain, 0, 2))
 
 
 class Doubled(pnn.AbstractEstimator):
@@ -140,6 +152,42 @@ def test_a_program_is_compiled_once_and_timed():
     assert 0 < median_seconds(program, (jnp.ones(3), 2.0), 0.0) < 0.1
     assert program.seconds > 0
     assert program.scratch >= 0
+
+
+def test_quick_keys_draw_independent_numbers():
+    key = quick_key(7)
+    keys = jnp.concatenate(
+        [jax.random.split(key, 100), jax.vmap(lambda i: jax.random.fold_in(key, i))(N)]
+    )
+    drawn = jax.jit(jax.vmap(lambda key: jax.random.normal(key, (1000,))))(keys)
+    assert np.array_equal(drawn[3], jax.random.normal(keys[3], (1000,)))
+    moments = [float((drawn**power).mean()) for power in (1, 2, 3, 4)]
+    # The mean of 200,000 fourth powers is known to 0.02.
+    assert moments == pytest.approx([0, 1, 0, 3], abs=0.1)
+    correlations = np.corrcoef(drawn)[np.triu_indices(len(keys), 1)]
+    assert np.std(correlations) == pytest.approx(1000**-0.5, rel=0.05)
+    assert np.abs(correlations).max() < 6 * 1000**-0.5
+    bits = jax.random.bits(key, (4096, 64), jnp.uint8) & 1
+    assert np.abs(bits.mean(0) - 0.5).max() < 6 * 0.5 / 4096**0.5
+
+
+def test_a_layer_learns_within_its_budget_and_what_it_learns_can_be_built():
+    x = jax.random.normal(jax.random.key(0), (9, 4))
+    layer = Bounded(jnp.asarray([0.05, 1.9, 1.0, 0.1]))
+    task = task_of(layer, np.asarray(x), seed=0)
+    lesson = lesson_of(layer, pnn.estimators.Autodiff(), task, key=quick_key(0))
+    assert speed(lesson).seconds > 0
+    found = mark(lesson, runs=100)
+    assert found.runs == 22 * 90 * 100  # of at most 200,000
+    assert found.accuracy > max(untrained(layer, task), 0.8)
+    trained = trained_on(lesson, 60).layer.layer.gain
+    assert jnp.all((trained >= 0) & (trained <= 2))
+    assert jnp.any((trained == 0) | (trained == 2))
+    with pytest.raises(ValueError, match="One epoch takes 270000 physical runs"):
+        mark(lesson, runs=3000)
+    bad = eqx.tree_at(lambda student: student.offset, lesson.student, jnp.full(3, NAN))
+    with pytest.raises(FloatingPointError, match="nan after 0 steps"):
+        mark(lesson._replace(student=bad), runs=1)
 
 
 def told(batch):

@@ -46,7 +46,7 @@ COLUMNS = {
     ),
     "seconds": (
         Column("time", "s"),
-        "Median time of one gradient of a batch of 64, all of the physics simulated.",
+        "Median time of one gradient of a batch of 30, all of the physics simulated.",
     ),
     "compile_seconds": (Column("to compile", "s"), "Time before the first gradient."),
     "bytes": (
@@ -57,7 +57,10 @@ COLUMNS = {
         Column("accuracy", shaded=True),
         "On test data of one task, after training with a fixed budget.",
     ),
-    "accuracy_untrained": (Column("untrained", shaded=True), "The same before it."),
+    "accuracy_untrained": (
+        Column("untrained", shaded=True),
+        "The same of the layer as it is, with the best linear scores of its numbers.",
+    ),
     "physical_runs": (
         Column("runs to train", ""),
         "Runs and relaxations of the physical system in that training.",

@@ -234,7 +234,7 @@ def _times(board: "DataFrame", appearance: Mapping[str, Look]) -> list[Part]:
             ratios.setdefault(method, []).append(seconds / own[layer])
     parts: list[Part] = []
     for heading, values, label, unit in (
-        ("Time of a gradient", times, "One gradient of a batch of 64", "s"),
+        ("Time of a gradient", times, "One gradient of a batch of 30", "s"),
         ("Compared with autodiff", ratios, "Time, in that of autodiff", ""),
     ):
         if values:

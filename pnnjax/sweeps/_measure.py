@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
@@ -16,9 +15,11 @@ from .._layer import output_size
 from .._physical import innermost
 from ..estimators._knobs import counted
 from ..zoo.specimens import LayerSpecimen, RuleSpecimen
-from ._measure_cost import physical_cost, speed
+from ._measure_cost import physical_cost
 from ._measure_gradient import Alignment, Chips, Fidelity, chips_of, fidelity
-from ._measure_task import Task, mark, task_of, untrained
+from ._measure_key import quick_key
+from ._measure_task import Task, task_of, untrained
+from ._measure_training import lesson_of, mark, speed
 from ._point import Row
 
 
@@ -91,10 +92,14 @@ class _Specimen(NamedTuple):
 # The pairs of a job share their layer.
 @functools.lru_cache(maxsize=16)
 def _specimen(specimen: LayerSpecimen, seed: int) -> _Specimen:
-    layer, x = specimen(jax.random.key(seed))
-    # Programs with this generator in them are compiled in three quarters the time.
-    key = jax.random.key(seed, impl="unsafe_rbg")
-    return _Specimen(layer, x.reshape(-1, *x.shape[specimen.batch_axes :]), key)
+    key = jax.random.key(seed)
+    try:
+        # One program is sooner compiled than many small ones.
+        layer, x = eqx.filter_jit(specimen)(key)
+    except jax.errors.ConcretizationTypeError:
+        layer, x = specimen(key)
+    examples = x.reshape(-1, *x.shape[specimen.batch_axes :])
+    return _Specimen(layer, examples, quick_key(seed))
 
 
 @functools.lru_cache(maxsize=8)
@@ -105,16 +110,15 @@ def _chips(specimen: LayerSpecimen, seed: int) -> Chips:
 
 @functools.lru_cache(maxsize=8)
 def _task(specimen: LayerSpecimen, seed: int) -> Task:
-    layer, x, key = _specimen(specimen, seed)
     # A few more examples to mix, or four sizes of a flower would not fit in.
-    more = [_specimen(specimen, seed + 1000 * i).x for i in (1, 2)]
-    return task_of(layer, jnp.concatenate([x, *more]), key=key)
+    more = [_specimen(specimen, seed + 1000 * i).x for i in range(3)]
+    layer = _specimen(specimen, seed).layer
+    return task_of(layer, np.concatenate(more), seed=seed)
 
 
 @functools.lru_cache(maxsize=8)
 def _control(specimen: LayerSpecimen, seed: int) -> float:
-    layer, _, key = _specimen(specimen, seed)
-    return untrained(layer, _task(specimen, seed), key=key)
+    return untrained(_specimen(specimen, seed).layer, _task(specimen, seed))
 
 
 def _gradients(pair: Pair) -> list[Row]:
@@ -125,10 +129,10 @@ def _gradients(pair: Pair) -> list[Row]:
 
 
 def _costs(pair: Pair) -> list[Row]:
-    row = failed(pair, False, "")
-    for stage in (_described, _speed, _accuracy):
-        _fill(row, lambda stage=stage: stage(pair))
-    return [row]
+    row, timed = failed(pair, False, ""), {}
+    _fill(row, lambda: _described(pair))
+    _fill(row, lambda: _accuracy(pair, timed))
+    return [row | timed]
 
 
 def _fill(row: Row, stage: Callable[[], Row]) -> None:
@@ -136,12 +140,18 @@ def _fill(row: Row, stage: Callable[[], Row]) -> None:
         row.update(stage())
     # Whatever it is: the others are measured all the same.
     except Exception as error:
-        kind = type(error).__name__
-        # Before its message Equinox puts two stacks, and advice after a line.
-        text = " ".join(f"{error}".rpartition(f"{kind}: ")[2].split())
-        text = text.partition(" -----")[0]
-        said = [row["error"], f"{kind}: {text}"]
+        said = [row["error"], _said(error)]
         row["error"] = "; ".join(part[:300] for part in said if part)
+
+
+def _said(error: Exception) -> str:
+    """Its kind and its message; of a check within a program, what that says."""
+    kind, text = type(error).__name__, f"{error}"
+    check = "EquinoxRuntimeError"
+    if check in text:
+        # Stacks come before it, and advice after a line.
+        kind, text = check, text.rpartition(f"{check}: ")[2]
+    return f"{kind}: {' '.join(text.split()).partition(' -----')[0]}"
 
 
 def _described(pair: Pair) -> Row:
@@ -181,19 +191,15 @@ def _gradient(pair: Pair, robust: list[Row]) -> Row:
     }
 
 
-def _speed(pair: Pair) -> Row:
-    layer, x, key = _specimen(pair.layer_specimen, 0)
-    return speed(layer, pair.rule_specimen(layer), x, key=key)._asdict()
-
-
-def _accuracy(pair: Pair) -> Row:
+def _accuracy(pair: Pair, timed: Row) -> Row:
     marks, controls = [], []
     for seed in range(pair.seeds):
         layer, x, key = _specimen(pair.layer_specimen, seed)
-        rule = pair.rule_specimen(layer)
+        rule, task = pair.rule_specimen(layer), _task(pair.layer_specimen, seed)
+        lesson = lesson_of(layer, rule, task, key=key)
+        timed.update({} if timed else speed(lesson)._asdict())
         cost = physical_cost(rule, layer, x)
-        task, runs = _task(pair.layer_specimen, seed), cost.runs + cost.relaxations
-        marks.append(mark(layer, rule, runs, task, key=key))
+        marks.append(mark(lesson, cost.runs + cost.relaxations))
         controls.append(_control(pair.layer_specimen, seed))
     return {
         "accuracy": float(np.mean([one.accuracy for one in marks])),

@@ -78,12 +78,10 @@ def chips_of(layer: Any, x: Array, *, key: PRNGKeyArray) -> Chips:
     typical size: of one unit, whatever the arrays are in. The truth is the derivative
     of the device without noise.
     """
-    levels = jnp.asarray([0.0, *np.repeat(LEVELS, max(CHIPS.values()))], x.real.dtype)
-    keys = jax.random.split(jax.random.fold_in(key, 0), len(levels))
-    target = _target(layer, x, jax.random.fold_in(key, 1))
-    normal = jax.random.normal(jax.random.fold_in(key, 2), (4096,), x.real.dtype)
-    args = layer, x, target, levels, keys
-    parameters, truth = compiled(_made, args, FAST_TO_COMPILE).call(*args)
+    args = layer, x, key
+    target, normal, parameters, truth = compiled(_made, args, FAST_TO_COMPILE).call(
+        *args
+    )
     base = layer.realize(None) if isinstance(layer, AbstractWrapper) else layer
     return Chips(layer, base, x, target, parameters, np.asarray(truth), normal)
 
@@ -107,9 +105,8 @@ def fidelity(chips: Chips, rule: AbstractEstimator, *, key: PRNGKeyArray) -> Fid
         one = compiled(_in_silico, args, FAST_TO_COMPILE).call(*args)
         found = np.broadcast_to(np.asarray(one), (len(device), len(one)))
     else:
-        keys = jax.random.split(key, len(device))
-        levels = jnp.asarray(noise, chips.x.real.dtype)
-        args = chips._replace(truth=None), rule, jnp.asarray(device), levels, keys
+        levels = np.asarray(noise, chips.x.real.dtype)
+        args = chips._replace(truth=None), rule, device, levels, key
         found = np.asarray(compiled(_on_devices, args, FAST_TO_COMPILE).call(*args))
     truth = chips.truth[device]
     cosines, errors = _aligned(truth, found)
@@ -159,10 +156,16 @@ def _settings(
 
 
 def _made(
-    layer: Any, x: Array, target: Array, levels: Array, keys: Array
-) -> tuple[PyTree, Array]:
-    """Parameters and true gradient of each device."""
+    layer: Any, x: Array, key: PRNGKeyArray
+) -> tuple[Array, Array, PyTree, Array]:
+    """The target, numbers for noise, and of each device parameters and gradient."""
     nominal = eqx.filter(layer, is_trainable(layer))
+    y = respond(layer, x, None)
+    size = jnp.sqrt(jnp.mean(jnp.abs(y) ** 2)).astype(y.dtype)
+    for_target, for_noise, for_devices = jax.random.split(key, 3)
+    target = y + size * jax.random.normal(for_target, y.shape, y.dtype)
+    dtype = x.real.dtype
+    levels = jnp.asarray([0.0, *np.repeat(LEVELS, max(CHIPS.values()))], dtype)
 
     def one(level_and_key: tuple[Array, PRNGKeyArray]) -> tuple[PyTree, Array]:
         level, key = level_and_key
@@ -173,7 +176,9 @@ def _made(
         parameters = eqx.filter(device, is_trainable(device))
         return parameters, _flat(gradient, (nominal, x))
 
-    return lax.map(one, (levels, keys))
+    normal = jax.random.normal(for_noise, (4096,), dtype)
+    keys = jax.random.split(for_devices, len(levels))
+    return target, normal, *lax.map(one, (levels, keys))
 
 
 def _in_silico(model: Any, rule: AbstractEstimator, x: Array, target: Array) -> Array:
@@ -186,7 +191,7 @@ def _on_devices(
     rule: AbstractEstimator,
     device: Int[Array, " n"],
     noise: Float[Array, " n"],
-    keys: Array,
+    key: PRNGKeyArray,
 ) -> Float[Array, "n size"]:
     """The rule's estimate, each on one device at one level of noise."""
     rest = eqx.filter(chips.base, is_trainable(chips.base), inverse=True)
@@ -205,7 +210,7 @@ def _on_devices(
             model = quiet(real, rule)
         return _flat(_gradient(model, chips.x, chips.target, key), (nominal, chips.x))
 
-    return lax.map(one, (device, noise, keys))
+    return lax.map(one, (device, noise, jax.random.split(key, len(noise))))
 
 
 def _gradient(model: Any, x: Array, target: Array, key: PRNGKeyArray | None) -> PyTree:
@@ -231,12 +236,6 @@ def _flat(gradient: PyTree, like: PyTree) -> Float[Array, " n"]:
         for part in ([leaf.real, leaf.imag] if jnp.iscomplexobj(leaf) else [leaf])
     ]
     return jnp.concatenate(parts)
-
-
-def _target(layer: Any, x: Array, key: PRNGKeyArray) -> Array:
-    y = eqx.filter_jit(respond)(layer, x, None)
-    size = jnp.sqrt(jnp.mean(jnp.abs(y) ** 2)).astype(y.dtype)
-    return y + size * jax.random.normal(key, y.shape, y.dtype)
 
 
 def _aligned(

@@ -3,25 +3,12 @@
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
-from jaxtyping import Array, Float, Inexact, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Inexact
 
-from .. import data, objectives
-from .._estimator import AbstractEstimator
-from .._fit import fit
-from .._frozen import Frozen, is_trainable
+from .. import data
 from .._layer import respond
-from ..estimators._knobs import typical_sizes
-from ._measure_gradient import quiet
-
-RUNS = 200_000
-"""Physical runs, relaxations included, that a training may take."""
-
-EPOCHS = 60
-"""The most passes through the training flowers."""
 
 HELD_BACK = 0.4
 """Of the flowers, to test with."""
@@ -29,9 +16,20 @@ HELD_BACK = 0.4
 NUMBERS = 2
 """That are read of a layer: fixed random sums of its outputs."""
 
-BATCH = 30
-RATE = 0.03
-"""Of Adam, in units of the typical size of each array."""
+
+class Reading(NamedTuple):
+    """How the response of a layer becomes `NUMBERS`."""
+
+    mean: Any
+    """Of each reading: a row."""
+    unit: Any
+    """Their standard deviations: a row."""
+    mixing: Any
+    """Readings by numbers."""
+
+    def of(self, shown: Any) -> Any:
+        """Of readings of one example a row; NumPy's or JAX's, as `self` is."""
+        return (shown - self.mean) / self.unit @ self.mixing
 
 
 class Task(NamedTuple):
@@ -39,38 +37,10 @@ class Task(NamedTuple):
 
     flowers: data.Dataset
     """Signals: examples of the layer's input, mixed."""
-    mean: Float[Array, " readings"]
-    unit: Float[Array, " readings"]
-    mixing: Float[Array, "readings numbers"]
-    """Which numbers are read."""
+    reading: Reading
 
 
-class Student(eqx.Module):
-    """A layer of which `NUMBERS` are read, and three scores that are linear in them."""
-
-    layer: Any
-    task: Frozen[tuple[Array, Array, Array]]
-    slopes: Float[Array, "numbers classes"]
-    offset: Float[Array, " classes"]
-
-    def __call__(
-        self, x: Inexact[Array, "..."], *, key: PRNGKeyArray | None = None
-    ) -> Float[Array, " classes"]:
-        mean, unit, mixing = self.task.value
-        readings = _readings(respond(self.layer, x, key)).ravel()
-        return (readings - mean) / unit @ mixing @ self.slopes + self.offset
-
-
-class Mark(NamedTuple):
-    """How a training ended."""
-
-    accuracy: float
-    """On the flowers that were held back."""
-    runs: int
-    """Physical runs and relaxations that it took."""
-
-
-def task_of(layer: Any, x: Array, *, key: PRNGKeyArray) -> Task:
+def task_of(layer: Any, x: Inexact[np.ndarray, "examples ..."], *, seed: int) -> Task:
     """The same for every rule: mixtures of the examples `x`, by the flowers' sizes.
 
     The four sizes, standardized, mix the examples by fixed random numbers, so that
@@ -80,116 +50,73 @@ def task_of(layer: Any, x: Array, *, key: PRNGKeyArray) -> Task:
     fixed random sums of them are the numbers that are read: too few to tell the flowers
     well by them, unless the layer learns what to show.
     """
-    encoding, mixing = jax.random.split(key)
     flowers = data.standardized(data.iris(test_fraction=HELD_BACK))
-    parts = flowers.train_x, flowers.test_x
-    signals = [_signals(x, part, encoding) for part in parts]
-    shown = _shown(layer, jnp.asarray(signals[0]))
-    mean, unit = shown.mean(0), shown.std(0)
-    moves = unit > 1e-6 * jnp.max(jnp.abs(shown))
-    shape = mean.size, NUMBERS
-    weights = jax.random.normal(mixing, shape, mean.dtype) / mean.size**0.5
-    return Task(
-        flowers._replace(train_x=signals[0], test_x=signals[1]),
-        mean,
-        jnp.where(moves, unit, 1),
-        weights,
+    random = np.random.default_rng(seed)
+    weights = random.normal(size=(4, len(x))) / (4 * len(x)) ** 0.5
+    train, test = (
+        _signals(x, sizes @ weights) for sizes in (flowers.train_x, flowers.test_x)
     )
+    flowers = flowers._replace(train_x=train, test_x=test)
+    shown = _all_shown(layer, flowers)
+    own = shown[: len(train)]
+    mean, unit = own.mean(0, keepdims=True), own.std(0, keepdims=True)
+    unit = np.where(unit > 1e-6 * np.abs(shown).max(), unit, 1)
+    mixing = random.normal(size=(mean.size, NUMBERS)) / mean.size**0.5
+    parts = (jnp.asarray(part, shown.dtype) for part in (mean, unit, mixing))
+    return Task(flowers, Reading(*parts))
 
 
-def mark(
-    layer: Any, rule: AbstractEstimator, runs: int, task: Task, *, key: PRNGKeyArray
-) -> Mark:
-    """Train the layer by the rule, and the scores by backpropagation, within `RUNS`.
+def untrained(layer: Any, task: Task) -> float:
+    """The accuracy of the best scores that are linear in what the layer shows as it is.
 
-    `runs`: that one gradient of one example takes.
-
-    **Raises:** `ValueError` if the budget does not last for one epoch.
+    Best on the training flowers: by their cross-entropy.
     """
-    each = len(task.flowers.train_x) * runs
-    epochs = min(EPOCHS, RUNS // each) if each else EPOCHS
-    if not epochs:
-        raise ValueError(f"One epoch takes {each} physical runs, more than {RUNS}.")
-    student = _trained(quiet(layer, rule), task, epochs, key)
-    accuracy = _accuracy(student, student.layer.layer, task)
-    return Mark(accuracy, epochs * each)
+    from sklearn.linear_model import LogisticRegression
+
+    scores = LogisticRegression(C=np.inf, max_iter=10_000)
+    train, test = numbers(layer, task)
+    scores.fit(train, task.flowers.train_y)
+    return accuracy(task, scores.decision_function(test))
 
 
-def untrained(layer: Any, task: Task, *, key: PRNGKeyArray) -> float:
-    """The accuracy where only the scores are trained, on the layer as it is."""
-    shown = _numbers(layer, task, task.flowers.train_x)
-    flowers = task.flowers._replace(train_x=shown)
-    one = jnp.ones(NUMBERS, task.mean.dtype)
-    alone = Task(flowers, 0 * one, one, jnp.diag(one))
-    student = _trained(eqx.nn.Identity(), alone, EPOCHS, key)
-    return _accuracy(student, layer, task)
+def numbers(
+    layer: Any, task: Task
+) -> tuple[Float[np.ndarray, "train numbers"], Float[np.ndarray, "test numbers"]]:
+    """What is read of the layer, without noise."""
+    reading = Reading(*map(np.asarray, task.reading))
+    read = reading.of(_all_shown(layer, task.flowers))
+    return read[: len(task.flowers.train_x)], read[len(task.flowers.train_x) :]
 
 
-def _trained(layer: Any, task: Task, epochs: int, key: PRNGKeyArray) -> Student:
-    dtype = task.mean.dtype
-    student = Student(
-        layer,
-        Frozen((task.mean, task.unit, task.mixing)),
-        # Not zero, where the layer would have no gradient: at right angles.
-        jnp.asarray([[1.0, -0.5, -0.5], [0.0, 0.87, -0.87]], dtype),
-        jnp.zeros(3, dtype),
-    )
-    sizes = typical_sizes(eqx.filter(student, is_trainable(student)))
-    return fit(
-        student,
-        (task.flowers.train_x, task.flowers.train_y),
-        objectives.cross_entropy,
-        optax.chain(_times(sizes), optax.adam(RATE), _times(sizes)),
-        epochs=epochs,
-        batch_size=BATCH,
-        key=key,
-        progress=False,
-    ).model
-
-
-def _accuracy(student: Student, layer: Any, task: Task) -> float:
-    """`layer`: that of the student, to be run without noise."""
-    numbers = _numbers(layer, task, task.flowers.test_x)
-    scores = numbers @ np.asarray(student.slopes) + np.asarray(student.offset)
+def accuracy(task: Task, scores: Float[np.ndarray, "examples classes"]) -> float:
+    """Of the scores of the flowers that were held back."""
     return float(np.mean(scores.argmax(1) == task.flowers.test_y))
 
 
-def _numbers(
-    layer: Any, task: Task, signals: Inexact[np.ndarray, "examples ..."]
-) -> Float[np.ndarray, "examples numbers"]:
-    """What is read of the layer."""
-    shown = np.asarray(_shown(layer, jnp.asarray(signals)))
-    mean, unit, mixing = (np.asarray(of) for of in (task.mean, task.unit, task.mixing))
-    return (shown - mean) / unit @ mixing
-
-
-def _times(sizes: PyTree[Array]) -> optax.GradientTransformation:
-    """Gradients by typical sizes, or steps in them: numbers of order one in between."""
-
-    def scale(updates: PyTree, params: Any) -> PyTree:
-        del params
-        return jax.tree.map(lambda u, s: u * s.astype(u.dtype), updates, sizes)
-
-    return optax.stateless(scale)
-
-
 def _signals(
-    x: Array, sizes: Float[np.ndarray, "examples 4"], key: PRNGKeyArray
-) -> Inexact[np.ndarray, "examples ..."]:
-    """Of the mean and variance of `x`, on the average."""
-    examples = np.asarray(x)
+    examples: Inexact[np.ndarray, "examples ..."],
+    weights: Float[np.ndarray, "flowers examples"],
+) -> Inexact[np.ndarray, "flowers ..."]:
+    """Of the examples' mean and variance, on the average."""
     center = examples.mean(0)
-    weights = np.asarray(jax.random.normal(key, (4, len(x)))) / (4 * len(x)) ** 0.5
-    mixed = center + np.tensordot(sizes @ weights, examples - center, 1)
+    mixed = center + np.tensordot(weights, examples - center, 1)
     if np.iscomplexobj(examples):
         return mixed.astype(examples.dtype)
     return np.clip(mixed, examples.min(), examples.max()).astype(examples.dtype)
 
 
-def _readings(y: Inexact[Array, "..."]) -> Float[Array, "..."]:
-    return y.real**2 + y.imag**2 if jnp.iscomplexobj(y) else y
+def _all_shown(layer: Any, flowers: data.Dataset) -> Float[np.ndarray, "flowers n"]:
+    """By one program, those to train with first."""
+    x = np.concatenate([flowers.train_x, flowers.test_x])
+    return np.asarray(_shown(layer, jnp.asarray(x)))
 
 
 @eqx.filter_jit
-def _shown(layer: Any, x: Array) -> Float[Array, "examples readings"]:
-    return _readings(respond(layer, x, None)).reshape(len(x), -1)
+def _shown(layer: Any, x: Array) -> Float[Array, "flowers readings"]:
+    return readings(respond(layer, x, None))
+
+
+def readings(y: Inexact[Array, "batch ..."]) -> Float[Array, "batch readings"]:
+    """All real numbers that sensors show of each response."""
+    real = y.real**2 + y.imag**2 if jnp.iscomplexobj(y) else y
+    return real.reshape(len(y), -1)
