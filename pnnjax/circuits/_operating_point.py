@@ -18,6 +18,13 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Inexact
 
 from ._diode import shockley_current
+from ._elimination import (
+    apply_matrix,
+    eliminated,
+    solve,
+    solve_by_factor,
+    solve_columns,
+)
 
 LARGEST_CURRENT = 1e4
 """That a junction carries (A)."""
@@ -52,6 +59,8 @@ class System(NamedTuple):
     limit: Float[Array, "*#batch constraints"]  # V
     held: np.ndarray
     """Which constraints are equalities."""
+    touched: np.ndarray
+    """Which unknowns a junction or a constraint depends on."""
 
 
 def net_current(system: System, point: OperatingPoint) -> OperatingPoint:
@@ -61,16 +70,20 @@ def net_current(system: System, point: OperatingPoint) -> OperatingPoint:
     $1\,\Omega$ times its current: zero both where it conducts and where it blocks.
     """
     u, flow = point
-    linear = system.force - _apply(system.matrix, u) - _apply(system.rows.T, flow)
+    linear = (
+        system.force
+        - apply_matrix(system.matrix, u)
+        - apply_matrix(system.rows.T, flow)
+    )
     junctions = system.junctions
     v = junction_voltage(junctions, u)
     weight, *law = (_like(a, v) for a in junctions[2:])
     i = weight * shockley_current(v, *law)
-    blocked = _like(system.limit, u) - _apply(system.rows, u)
+    blocked = _like(system.limit, u) - apply_matrix(system.rows, u)
     if not system.held.all():
         held = jnp.broadcast_to(system.held, blocked.shape)
         blocked = jnp.where(held, blocked, jnp.minimum(blocked, flow))
-    return OperatingPoint(linear - _apply(junctions.across.T, i), blocked)
+    return OperatingPoint(linear - apply_matrix(junctions.across.T, i), blocked)
 
 
 def junction_voltage(
@@ -78,7 +91,7 @@ def junction_voltage(
     voltage: Inexact[Array, "*batch unknowns"],  # V
 ) -> Inexact[Array, "*batch junctions"]:  # V
     """Across each exponential diode."""
-    v = _apply(junctions.across, voltage)
+    v = apply_matrix(junctions.across, voltage)
     return v + _like(junctions.offset, v)
 
 
@@ -92,7 +105,7 @@ def settle(system: System, start: OperatingPoint, max_steps: int) -> OperatingPo
     takes one more of Newton's steps, which converge quadratically.
     """
     if system.rows.shape[0] == 0 and system.junctions.across.shape[0] == 0:
-        point = OperatingPoint(_solve(system.matrix, system.force), start.current)
+        point = OperatingPoint(solve(system.matrix, system.force), start.current)
     else:
         dtype = system.force.dtype
         start = jax.tree.map(lambda a: lax.stop_gradient(a).astype(dtype), start)
@@ -117,6 +130,11 @@ def _newton(system: System, start: OperatingPoint, max_steps: int) -> OperatingP
     """Newton's method, each step as long as lowers the convex co-content most."""
     if system.junctions.across.shape[0] == 0:
         return _constrained(system, system.matrix, system.force)
+    if not system.touched.all():
+        inner, restored = _between_valves(system)
+        voltage = start.voltage[..., system.touched]
+        point = _newton(inner, start._replace(voltage=voltage), max_steps)
+        return point._replace(voltage=restored(point.voltage))
     if jnp.iscomplexobj(system.force):
         real = system._replace(force=system.force.real)
         start = jax.tree.map(jnp.real, start)
@@ -124,6 +142,20 @@ def _newton(system: System, start: OperatingPoint, max_steps: int) -> OperatingP
         begin = jax.tree.map(lambda a: a.astype(system.force.dtype), begin)
         return _newton_steps(system, begin, max_steps, _whole_step)
     return _newton_steps(system, start, max_steps, _best_step)
+
+
+def _between_valves(system: System) -> tuple[System, Callable]:
+    """The same circuit between the nodes of diodes and clamps, and the way back."""
+    touched, junctions = system.touched, system.junctions
+    matrix, force, restored = eliminated(system.matrix, system.force, ~touched)
+    inner = system._replace(
+        matrix=matrix,
+        force=force,
+        junctions=junctions._replace(across=junctions.across[:, touched]),
+        rows=system.rows[:, touched],
+        touched=touched[touched],
+    )
+    return inner, restored
 
 
 def _newton_steps(
@@ -178,11 +210,11 @@ def _best_step(
     """How much of the step to take: where the slope of the co-content vanishes."""
     junctions = system.junctions
     way = wanted.voltage - point.voltage
-    slope = _apply(system.matrix, point.voltage) - system.force
+    slope = apply_matrix(system.matrix, point.voltage) - system.force
     slope = jnp.sum(way * slope, -1)
-    rise = jnp.sum(way * _apply(system.matrix, way), -1)
+    rise = jnp.sum(way * apply_matrix(system.matrix, way), -1)
     v = junction_voltage(junctions, point.voltage)
-    change = _apply(junctions.across, way)
+    change = apply_matrix(junctions.across, way)
     weighted = _like(junctions.weight, v) * change
 
     def uphill(part):
@@ -208,7 +240,7 @@ def _linearized(system: System, v: Inexact[Array, "..."]) -> OperatingPoint:
     across = junctions.across.astype(v.dtype)
     added = jnp.einsum("di,...d,dj->...ij", across, weight * g, across)
     pushed = weight * (i + g * (_like(junctions.offset, v) - v))
-    force = system.force - _apply(junctions.across.T, pushed)
+    force = system.force - apply_matrix(junctions.across.T, pushed)
     return _constrained(system, _like(system.matrix, added) + added, force)
 
 
@@ -231,7 +263,7 @@ def _constrained(
     system: System, matrix: Inexact[Array, "..."], force: Inexact[Array, "..."]
 ) -> OperatingPoint:
     """The operating point of resistors, ideal diodes and clamps."""
-    free = _solve(matrix, force)
+    free = solve(matrix, force)
     count = system.rows.shape[0]
     if count == 0:
         return OperatingPoint(free, jnp.zeros((*free.shape[:-1], 0), free.dtype))
@@ -241,17 +273,17 @@ def _constrained(
             "rule with real ones."
         )
     columns = jnp.broadcast_to(system.rows.T, (*matrix.shape[:-1], count))
-    pull = _solve_columns(matrix, columns)
+    pull = solve_columns(matrix, columns)
     schur = jnp.einsum("ci,...id->...cd", system.rows, pull)
-    excess = _apply(system.rows, free) - system.limit
+    excess = apply_matrix(system.rows, free) - system.limit
     on, flow = _complementary(schur, excess, system)
-    u = free - _apply(pull, flow)
+    u = free - apply_matrix(pull, flow)
     for _ in range(2):  # of refinement, since a clamp may take back a large excess
-        rest = force - _apply(matrix, u) - _apply(system.rows.T, flow)
-        u = u + _solve(matrix, rest)
-        excess = _apply(system.rows, u) - system.limit
+        rest = force - apply_matrix(matrix, u) - apply_matrix(system.rows.T, flow)
+        u = u + solve(matrix, rest)
+        excess = apply_matrix(system.rows, u) - system.limit
         more = _solve_active(schur, excess, on)
-        u, flow = u - _apply(pull, more), flow + more
+        u, flow = u - apply_matrix(pull, more), flow + more
     return OperatingPoint(u, flow)
 
 
@@ -279,7 +311,7 @@ def _complementary(
 
     def judge(on):
         flow = _solve_active(schur, excess, on)
-        missing = excess - _apply(schur, flow)
+        missing = excess - apply_matrix(schur, flow)
         wrong = jnp.where(on, flow * size < -slack, missing > slack) & ~held
         return flow, missing, wrong
 
@@ -331,43 +363,14 @@ def _solve_active(
     factor = jnp.linalg.cholesky(matrix + diagonal[..., None] * _like(eye, both))
     flow = jnp.zeros_like(wanted)
     for _ in range(3):
-        rest = wanted - _apply(matrix, flow)
-        flow = flow + _by_factor(factor, rest[..., None])[..., 0]
+        rest = wanted - apply_matrix(matrix, flow)
+        flow = flow + solve_by_factor(factor, rest[..., None])[..., 0]
     return jnp.where(on, flow, 0)
 
 
 def _last(wrong: Bool[Array, "..."]) -> Array:
     count = wrong.shape[-1]
     return count - 1 - jnp.argmax(wrong[..., ::-1], -1, keepdims=True)
-
-
-def _solve(
-    matrix: Inexact[Array, "..."], force: Inexact[Array, "..."]
-) -> Inexact[Array, "..."]:
-    """By one factorization for the batch if it shares the matrix, else one for each."""
-    if jnp.iscomplexobj(matrix):
-        return jnp.linalg.solve(matrix, force[..., None])[..., 0]
-    if jnp.iscomplexobj(force):
-        return lax.complex(_solve(matrix, force.real), _solve(matrix, force.imag))
-    if matrix.ndim == 2:
-        columns = force.reshape(-1, force.shape[-1]).T
-        return _solve_columns(matrix, columns).T.reshape(force.shape)
-    return _solve_columns(matrix, force[..., None])[..., 0]
-
-
-def _solve_columns(
-    matrix: Float[Array, "..."], columns: Float[Array, "..."]
-) -> Float[Array, "..."]:
-    if matrix.ndim == 2:
-        return jax.scipy.linalg.solve(matrix, columns, assume_a="pos")
-    return _by_factor(jnp.linalg.cholesky(matrix), columns)
-
-
-def _by_factor(
-    factor: Float[Array, "..."], columns: Float[Array, "..."]
-) -> Float[Array, "..."]:
-    solve = partial(lax.linalg.triangular_solve, factor, left_side=True, lower=True)
-    return solve(solve(columns), transpose_a=True)
 
 
 def _solve_linearized(function: Any, rest: OperatingPoint) -> OperatingPoint:
@@ -384,14 +387,6 @@ def _solve_linearized(function: Any, rest: OperatingPoint) -> OperatingPoint:
     matrix = jax.vmap(column, out_axes=-1)(basis)
     solved = jnp.linalg.solve(matrix, flat[..., None])[..., 0]
     return OperatingPoint(solved[..., :sizes], solved[..., sizes:])
-
-
-def _apply(
-    matrix: Inexact[Array, "..."], vector: Inexact[Array, "..."]
-) -> Inexact[Array, "..."]:
-    if jnp.iscomplexobj(vector):
-        matrix = matrix.astype(vector.dtype)
-    return jnp.einsum("...ij,...j->...i", matrix, vector)
 
 
 def _like(values: Array, other: Array) -> Array:

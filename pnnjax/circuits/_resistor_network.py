@@ -47,7 +47,7 @@ class ResistorNetwork(AbstractClampableLayer, AbstractBoundedLayer):
 
     **Error:** rounding. Linear circuits take one Cholesky factorization of the
     conductance matrix for a whole batch; with exponential diodes, each example takes
-    one a step of Newton's method.
+    one a step of Newton's method, of the nodes at diodes.
     **Source:** Kendall et al. (2020), doi:10.48550/arXiv.2006.01981; Millar,
     *Philosophical Magazine* 42, 1150 (1951), doi:10.1080/14786445108561361.
     """
@@ -161,11 +161,13 @@ class ResistorNetwork(AbstractClampableLayer, AbstractBoundedLayer):
         """
         sensors, offset = self._sensors(output)
         _check_independent(self._layout, self.graph)
+        readings = _readings(self._layout, self.graph)[:, : self._layout.unknowns]
         system, count = self._system(x), len(ideal(self.graph))
         system = system._replace(
             rows=jnp.concatenate([system.rows, sensors]),
             limit=jnp.concatenate([system.limit, output - _rows(offset, output)], -1),
             held=np.arange(count + len(sensors)) >= count,
+            touched=system.touched | (readings != 0).any(0),
         )
         wires = jnp.zeros(output.shape, state.current.dtype)
         start = state._replace(current=jnp.concatenate([state.current, wires], -1))
@@ -323,6 +325,7 @@ class ResistorNetwork(AbstractClampableLayer, AbstractBoundedLayer):
             rows=rows[:, :n],
             limit=_rows(offset, from_sources) - from_sources,
             held=np.zeros(len(valves), bool),
+            touched=(layout.drops(np.concatenate([pairs, ends]))[:, :n] != 0).any(0),
         )
 
     def _conductance_matrix(self) -> Float[Array, "all all"]:
