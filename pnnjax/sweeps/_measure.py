@@ -1,7 +1,7 @@
 """All that is measured of a layer and an estimator: the rows of one pair."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -123,21 +123,22 @@ def _control(specimen: LayerSpecimen, seed: int) -> float:
 
 def _gradients(pair: Pair) -> list[Row]:
     row, robust = failed(pair, True, ""), []
-    _fill(row, lambda: _gradient(pair, robust))
+    _fill(row, _gradient(pair, robust))
     names = {"layer": pair.layer, "estimator": pair.estimator}
     return [row, *({"table": "robustness", **names, **level} for level in robust)]
 
 
 def _costs(pair: Pair) -> list[Row]:
-    row, timed = failed(pair, False, ""), {}
-    _fill(row, lambda: _described(pair))
-    _fill(row, lambda: _accuracy(pair, timed))
-    return [row | timed]
+    row = failed(pair, False, "")
+    for stage in (_described, _trained):
+        _fill(row, stage(pair))
+    return [row]
 
 
-def _fill(row: Row, stage: Callable[[], Row]) -> None:
+def _fill(row: Row, stage: Iterator[Row]) -> None:
     try:
-        row.update(stage())
+        for part in stage:
+            row.update(part)
     # Whatever it is: the others are measured all the same.
     except Exception as error:
         said = [row["error"], _said(error)]
@@ -154,11 +155,11 @@ def _said(error: Exception) -> str:
     return f"{kind}: {' '.join(text.split()).partition(' -----')[0]}"
 
 
-def _described(pair: Pair) -> Row:
+def _described(pair: Pair) -> Iterator[Row]:
     layer, x, _ = _specimen(pair.layer_specimen, 0)
     rule = pair.rule_specimen(layer)
     cost = physical_cost(rule, layer, x)
-    return {
+    yield {
         "kind": type(innermost(layer)).__name__,
         "domain": pair.layer_specimen.domain,
         "rule": type(rule).__name__,
@@ -173,7 +174,7 @@ def _described(pair: Pair) -> Row:
     }
 
 
-def _gradient(pair: Pair, robust: list[Row]) -> Row:
+def _gradient(pair: Pair, robust: list[Row]) -> Iterator[Row]:
     found: list[Fidelity] = []
     for seed in range(pair.seeds):
         chips = _chips(pair.layer_specimen, seed)
@@ -183,7 +184,7 @@ def _gradient(pair: Pair, robust: list[Row]) -> Row:
         mean = _mean([one.imperfect[what, level] for one in found])
         robust.append({"what": what, "level": level, **mean._asdict()})
     averaged = _mean([one.averaged for one in found])
-    return {
+    yield {
         **_mean([one.perfect for one in found])._asdict(),
         "cosine_of_mean": averaged.cosine,
         "relative_error_of_mean": averaged.relative_error,
@@ -191,17 +192,19 @@ def _gradient(pair: Pair, robust: list[Row]) -> Row:
     }
 
 
-def _accuracy(pair: Pair, timed: Row) -> Row:
+def _trained(pair: Pair) -> Iterator[Row]:
+    """What a gradient takes, then how well it trains."""
     marks, controls = [], []
     for seed in range(pair.seeds):
         layer, x, key = _specimen(pair.layer_specimen, seed)
         rule, task = pair.rule_specimen(layer), _task(pair.layer_specimen, seed)
         lesson = lesson_of(layer, rule, task, key=key)
-        timed.update({} if timed else speed(lesson)._asdict())
+        if not marks:
+            yield speed(lesson)._asdict()
         cost = physical_cost(rule, layer, x)
         marks.append(mark(lesson, cost.runs + cost.relaxations))
         controls.append(_control(pair.layer_specimen, seed))
-    return {
+    yield {
         "accuracy": float(np.mean([one.accuracy for one in marks])),
         "accuracy_untrained": float(np.mean(controls)),
         "physical_runs": marks[0].runs,
