@@ -1,6 +1,5 @@
 """The command line: `pnnjax list`, `pnnjax train` and `pnnjax serve-device`."""
 
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ from ._commands._bench import bench
 from ._commands._compare import compare
 from ._commands._report import report
 from ._commands._sweep import sweep
-from ._commands._terminal import console, duration, fail, table
+from ._commands._terminal import console, duration, fail, stopped, table
 from ._diagnose import NonFiniteError
 from .devices import DeviceError
 from .devices._hosting import NotServableError, open_server
@@ -89,11 +88,8 @@ def train(
     except (NonFiniteError, DeviceError, CheckpointError, OSError) as error:
         raise fail(1, str(error)) from error
     except KeyboardInterrupt as error:
-        command = ["pnnjax", "train", name]
-        command += ["--out", str(out)] if out is not None else []
-        command += ["--seed", str(seed)] if seed is not None else []
-        again = shlex.join([*command, "--resume"])
-        raise fail(130, f"{error or 'Stopped.'}\nTo go on: {again}") from error
+        options = {"--out": out, "--seed": seed, "--resume": True}
+        raise stopped(error, ["pnnjax", "train", name], options) from error
 
 
 @app.command("serve-device")

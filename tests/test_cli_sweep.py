@@ -81,15 +81,16 @@ def test_ctrl_c_says_how_to_go_on(file, monkeypatch):
 
     _run_performing = _run.performing
     monkeypatch.setattr(_run, "performing", performing)
-    said = call("--out", "my runs", "--at-most", 4, code=130)
+    said = call("--out", "my runs", "--at-most", 4, "--exact", code=130)
     assert "Stopped after 2 of 6 points, all of which are kept in `my runs`" in said
     command = "pnnjax sweep dice.toml --out 'my runs' --workers 0 --at-most 4"
-    assert f"To go on: {command}" in said
+    assert f"To go on: {command} --exact" in said
     monkeypatch.undo()
     monkeypatch.chdir(file.parent)
     states = Store.open(file.parent / "my runs").status()["state"].to_list()
     assert sorted(states) == ["finished"] * 2 + ["waiting"] * 4
-    call("--out", "my runs", "--at-most", 4)
+    assert "with `exact` True" in call("--out", "my runs", code=2)
+    call("--out", "my runs", "--at-most", 4, "--exact")
     assert sweeps.table("my runs").height == 6
 
 

@@ -103,6 +103,7 @@ def test_a_file_says_the_same(tmp_path):
     file.write_text(
         """
 at_most = 5
+exact = true
 [[grid]]
 experiment = ["toy_experiment:Rings"]
 seeds = 2
@@ -115,13 +116,18 @@ experiment = "toy_sweep:Dice"
 seeds = [3]
 """
     )
-    sweep, at_most = read_sweep(file)
+    sweep, at_most, exact = read_sweep(file)
     settings = {"rate": [0.05, 0.1], "bias": True}
     same = Sweep(
         Grid(RINGS, settings=settings, estimators=[None, "Autodiff()"], seeds=2),
         Grid(DICE, seeds=[3]),
     )
-    assert at_most == 5 and sweep.points() == same.points() and sweep.count() == 9
+    assert (
+        at_most == 5
+        and exact
+        and sweep.points() == same.points()
+        and sweep.count() == 9
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,6 +143,7 @@ seeds = [3]
         ("[[grid]]\nexperiment = 'a'\nseeds = 'b'", "`seeds` must be a number"),
         ("[[grid]]\nexperiment = 'a'\nsettings = 3", "`settings` must be a table"),
         ("at_most = 0\n[[grid]]\nexperiment = 'toy_sweep:Dice'", "`at_most` must be 1"),
+        ("exact = 1\n[[grid]]\nexperiment = 'toy_sweep:Dice'", "`exact` must be true"),
         ("[[grid]]\nexperiment = 'toy_sweep:Dice'\nseeds = []", "`seeds` has no value"),
     ],
 )

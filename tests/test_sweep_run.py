@@ -83,6 +83,9 @@ def test_a_sweep_goes_on_and_grows(tmp_path, monkeypatch):
     assert comparable(whole).equals(comparable(more))
     with pytest.raises(FolderError, match="10 points that this one has not, such as"):
         quiet(dice(seeds=2), tmp_path)
+    # Rows that are rounded in two ways are not mixed.
+    with pytest.raises(FolderError, match="with `exact` False, and not True"):
+        quiet(dice(5, sides=[4, 8]), tmp_path, exact=True)
 
 
 def test_a_changed_module_of_an_experiment_is_refused(tmp_path, monkeypatch):

@@ -1,16 +1,14 @@
 """`pnnjax bench`: the leaderboard."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .. import zoo
-from ..sweeps import FullDiskError
 from ..sweeps._leaderboard import Leaderboard, NoPairError, leaderboard
-from ..sweeps._local_processes import LocalProcesses
-from ._terminal import console, fail, table
+from ..sweeps._local_processes import LocalProcesses, WorkerError
+from ._terminal import broken, console, fail, stopped, table
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -46,18 +44,17 @@ def bench(
         raise fail(2, str(error)) from error
     except zoo.FolderError as error:
         raise fail(2, f"{error} (--out takes another folder.)") from error
-    except FullDiskError as error:
-        raise fail(1, f"{error.strerror}") from error
-    except OSError as error:
-        raise fail(1, str(error)) from error
+    except (WorkerError, OSError) as error:
+        raise broken(error) from error
     except KeyboardInterrupt as error:
-        command = ["pnnjax", "bench", *["--quick"] * quick]
-        command += ["--layers", layers] if layers is not None else []
-        command += ["--estimators", estimators] if estimators is not None else []
-        command += ["--out", str(out)] if out is not None else []
-        command += ["--workers", str(workers)] if workers is not None else []
-        again = shlex.join(command)
-        raise fail(130, f"{error or 'Stopped.'}\nTo go on: {again}") from error
+        options = {
+            "--quick": quick,
+            "--layers": layers,
+            "--estimators": estimators,
+            "--out": out,
+            "--workers": workers,
+        }
+        raise stopped(error, ["pnnjax", "bench"], options) from error
     _show(found, folder)
 
 

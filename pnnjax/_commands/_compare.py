@@ -1,17 +1,16 @@
 """`pnnjax compare`: two runs, two sweeps or two estimators, on the same seeds."""
 
 import os
-import shlex
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from .. import zoo
-from ..sweeps import FullDiskError, GridError, LocalProcesses, RuleError
+from ..sweeps import GridError, LocalProcesses, RuleError, WorkerError
 from ..sweeps._compare import Comparison, compare as compare_folders, compare_estimators
 from ..sweeps._sides import CompareError, is_folder
-from ._terminal import console, fail, table
+from ._terminal import broken, console, fail, stopped, table
 
 WRONG = (
     zoo.UnknownExperimentError,
@@ -34,18 +33,17 @@ class Asked(NamedTuple):
     workers: int | None
     alignment: bool | None
 
-    def words(self) -> list[str]:
-        """As they are typed."""
-        named = {
+    def options(self) -> dict[str, Any]:
+        """By the names under which they are typed."""
+        return {
             "--experiment": self.experiment,
             "--seeds": self.seeds,
             "--out": self.out,
             "--workers": self.workers,
+            "--set": self.settings,
+            "--alignment": self.alignment is True,
+            "--no-alignment": self.alignment is False,
         }
-        given = [w for n, v in named.items() if v is not None for w in (n, str(v))]
-        given += [word for one in self.settings for word in ("--set", one)]
-        chosen = {None: [], True: ["--alignment"], False: ["--no-alignment"]}
-        return given + chosen[self.alignment]
 
 
 def compare(
@@ -89,13 +87,11 @@ def compare(
         _show(found, found.write(folder))
     except WRONG as error:
         raise fail(2, str(error)) from error
-    except FullDiskError as error:
-        raise fail(1, f"{error.strerror}") from error
-    except OSError as error:
-        raise fail(1, str(error)) from error
+    except (WorkerError, OSError) as error:
+        raise broken(error) from error
     except KeyboardInterrupt as error:
-        again = shlex.join(["pnnjax", "compare", a, b, *asked.words()])
-        raise fail(130, f"{error or 'Stopped.'}\nTo go on: {again}") from error
+        command = ["pnnjax", "compare", a, b]
+        raise stopped(error, command, asked.options()) from error
 
 
 def _folders(a: str, b: str, asked: Asked) -> tuple[Comparison, Path]:

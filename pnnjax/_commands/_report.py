@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from .. import zoo
-from ._terminal import console, fail
+from ._terminal import broken, console, fail
 
 
 def report(
@@ -23,5 +23,5 @@ def report(
     except zoo.FolderError as error:
         raise fail(2, str(error)) from error
     except OSError as error:
-        raise fail(1, str(error)) from error
+        raise broken(error) from error
     console().print(f"Written to {path}", soft_wrap=True)

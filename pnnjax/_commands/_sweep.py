@@ -1,7 +1,6 @@
 """`pnnjax sweep`: the points of a file, into a folder."""
 
 import os
-import shlex
 import sys
 from collections import Counter
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from .. import zoo
-from ..sweeps import AbstractEngine, FullDiskError, GridError, RuleError
+from ..sweeps import AbstractEngine, GridError, RuleError
 from ..sweeps._durable import write_whole
 from ..sweeps._local_processes import LocalProcesses, WorkerError
 from ..sweeps._ray_cluster import ClusterError, RayCluster
@@ -18,7 +17,7 @@ from ..sweeps._read_sweep import SweepFile, read_sweep
 from ..sweeps._run import TooManyPointsError, ask_if_many, plan_of, run
 from ..sweeps._store import SUMMARY, discard
 from ..sweeps._table import summary
-from ._terminal import console, fail, table
+from ._terminal import broken, console, fail, stopped, table
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -55,6 +54,12 @@ def sweep(
     at_most: Annotated[
         int | None, typer.Option(min=1, help="Points compiled together.")
     ] = None,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact", help="Each point rounded as by `pnnjax train`; slower."
+        ),
+    ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Run also more than 10,000 points.")
     ] = False,
@@ -69,7 +74,9 @@ def sweep(
     folder = out or Path("runs") / file.stem
     try:
         asked = read_sweep(file)
-        asked = asked._replace(at_most=at_most or asked.at_most)
+        asked = asked._replace(
+            at_most=at_most or asked.at_most, exact=exact or asked.exact
+        )
         if dry_run:
             return _show_plan(asked)
         runs_on = _engine(engine, address, workers)
@@ -84,19 +91,19 @@ def sweep(
     except zoo.FolderError as error:
         ways = "--out takes another folder, --force starts over"
         raise fail(2, f"{error} ({ways}.)") from error
-    except FullDiskError as error:
-        raise fail(1, f"{error.strerror}") from error
     except (ClusterError, WorkerError, OSError, ImportError) as error:
-        raise fail(1, str(error)) from error
+        raise broken(error) from error
     except KeyboardInterrupt as error:
-        command = ["pnnjax", "sweep", str(file)]
-        command += ["--out", str(out)] if out is not None else []
-        command += ["--workers", str(workers)] if workers is not None else []
-        command += ["--engine", engine] if engine != "local" else []
-        command += ["--address", address] if address is not None else []
-        command += ["--at-most", str(at_most)] if at_most is not None else []
-        again = shlex.join([*command, *["--yes"] * yes])
-        raise fail(130, f"{error or 'Stopped.'}\nTo go on: {again}") from error
+        options = {
+            "--out": out,
+            "--workers": workers,
+            "--engine": None if engine == "local" else engine,
+            "--address": address,
+            "--at-most": at_most,
+            "--exact": exact,
+            "--yes": yes,
+        }
+        raise stopped(error, ["pnnjax", "sweep", f"{file}"], options) from error
 
 
 def _run(asked: SweepFile, folder: Path, engine: AbstractEngine, yes: bool) -> None:
@@ -108,6 +115,7 @@ def _run(asked: SweepFile, folder: Path, engine: AbstractEngine, yes: bool) -> N
         folder,
         engine=engine,
         at_most=asked.at_most,
+        exact=asked.exact,
         confirm=lambda said: yes or _agreed(said),
     )
     found = summary(frame)

@@ -1,8 +1,12 @@
 """What every command says, and how it ends."""
 
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
+
+from ..sweeps import FullDiskError
 
 
 def console(stderr: bool = False) -> Any:
@@ -33,3 +37,26 @@ def fail(code: int, message: str) -> typer.Exit:
     """Print `message` as an error; to be raised."""
     console(stderr=True).print(message, soft_wrap=True)
     return typer.Exit(code)
+
+
+def broken(error: Exception) -> typer.Exit:
+    """Print what stopped the command, which was asked rightly; to be raised."""
+    full = isinstance(error, FullDiskError)
+    return fail(1, f"{error.strerror if full else error}")
+
+
+def stopped(
+    error: KeyboardInterrupt, command: Sequence[str], options: Mapping[str, Any]
+) -> typer.Exit:
+    """Print with which command to go on after Ctrl-C; to be raised.
+
+    **Arguments:** `options`: by name their value, or several; `True` for a flag;
+    `None` or `False` for what was not given.
+    """
+    words = [*command]
+    for name, given in options.items():
+        for value in given if isinstance(given, list) else [given]:
+            if value is not None and value is not False:
+                words += [name] if value is True else [name, f"{value}"]
+    again = shlex.join(words)
+    return fail(130, f"{str(error) or 'Stopped.'}\nTo go on: {again}")

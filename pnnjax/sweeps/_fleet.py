@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.custom_batching import sequential_vmap
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from .. import zoo
@@ -30,7 +31,7 @@ class Lane(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What steps change. All trainings are at the same step."""
+    """What steps change. All trainings are at the same step when a call ends."""
 
     step: Int[Array, ""]
     trained: PyTree
@@ -54,6 +55,8 @@ class Family(NamedTuple):
     """What is no array of models that were built beforehand, or `None`."""
     measured: bool
     """Metrics are taken in the program; otherwise, of the predictions it returns."""
+    exact: bool = False
+    """They take turns, each rounded as if it were alone; otherwise, all are vmapped."""
 
     def configured(self, lane: Lane) -> Any:
         """The study with the settings of the lane."""
@@ -111,16 +114,20 @@ def fleet_of(family: Family) -> Fleet:
     """To be compiled when they are first called."""
     shared: Any = None
     own: Any = 0
-    state = Progress(shared, own, own, own)
+    # What takes turns returns nothing that is shared.
+    step = own if family.exact else shared
+    state = Progress(step, own, own, own)
+
+    def program(function: Callable, inputs: Any, outputs: Any) -> Callable:
+        one = partial(function, family)
+        each = sequential_vmap(one) if family.exact else one
+        return jax.jit(jax.vmap(each, inputs, outputs))
+
     return Fleet(
         family,
-        jax.jit(jax.vmap(partial(_begin, family), (shared, own), state)),
-        jax.jit(
-            jax.vmap(
-                partial(_advance, family), (shared, own, state, shared), (state, own)
-            )
-        ),
-        jax.jit(jax.vmap(partial(_evaluate, family), (shared, own, own, shared))),
+        program(_begin, (shared, own), state),
+        program(_advance, (shared, own, state, shared), (state, own)),
+        program(_evaluate, (shared, own, own, step), own),
     )
 
 

@@ -88,7 +88,7 @@ def _fleet(
             static, lanes = prebuilt(studies, lanes)
             if eqx.tree_equal(static, fleet.family.static):
                 return fleet, lanes
-    fleet, lanes = fleet_for(studies, seeds, job.traced)
+    fleet, lanes = fleet_for(studies, seeds, job.traced, job.exact)
     _kept.append((family, fleet))
     return fleet, lanes
 
@@ -96,7 +96,7 @@ def _fleet(
 def _family(job: Job) -> Any:
     point = job.points[0]
     shared = {n: v for n, v in point.settings.items() if n not in job.traced}
-    return point.experiment, point.estimator, shared, job.traced
+    return point.experiment, point.estimator, shared, job.traced, job.exact
 
 
 def _row(point: Point, code: str, study: Any, seconds: float, found: Row) -> Row:

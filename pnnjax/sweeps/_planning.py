@@ -30,13 +30,16 @@ class Plan(NamedTuple):
     apart: list[Apart]
 
 
-def plan(points: Sequence[Point], *, at_most: int | None = None) -> Plan:
+def plan(
+    points: Sequence[Point], *, at_most: int | None = None, exact: bool = False
+) -> Plan:
     """Jobs that hold each point once: the same ones wherever they will run.
 
     Points that differ in their seeds and in numbers, such as a learning rate, are
     compiled together where the experiment allows: tracing it shows in which ones.
 
-    **Arguments:** `at_most`: points in a job, `AT_MOST` by default.
+    **Arguments:** `at_most`: points in a job, `AT_MOST` by default. `exact`: points of
+    a job take turns, each rounded as if it were alone; otherwise, they are vmapped.
     """
     most = AT_MOST if at_most is None else at_most
     if most < 1:
@@ -44,7 +47,8 @@ def plan(points: Sequence[Point], *, at_most: int | None = None) -> Plan:
     jobs, apart = [], {}
     for group in _grouped(map(_configured, points), _but_numbers):
         for names, trial, members, reasons in _families(group):
-            jobs += _jobs(names, trial, members, most)
+            made = _jobs(names, trial, members, most)
+            jobs += [job._replace(exact=exact) for job in made]
             apart |= dict.fromkeys(reasons)
     return Plan(jobs, list(apart))
 

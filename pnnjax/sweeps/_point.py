@@ -44,6 +44,8 @@ class Job(NamedTuple):
     and in their seeds. Empty, with one point, for what can't be compiled together."""
     size: int
     """How many points the compiled program holds, those that only fill it included."""
+    exact: bool = False
+    """They take turns in it, each rounded as if it were alone; otherwise, `vmap`."""
 
 
 Row = dict[str, Any]

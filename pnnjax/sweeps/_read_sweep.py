@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..zoo._settings import near
 from ._grid import Grid, GridError, Sweep
 
-TOP = ("grid", "at_most")
+TOP = ("grid", "at_most", "exact")
 GRID = ("experiment", "settings", "estimators", "seeds")
 
 
@@ -19,6 +19,8 @@ class SweepFile(NamedTuple):
     sweep: Sweep
     at_most: int | None
     """How many points are compiled together, if it says."""
+    exact: bool = False
+    """Whether each is rounded as if it were alone."""
 
 
 def read_sweep(path: str | os.PathLike[str]) -> SweepFile:
@@ -26,6 +28,7 @@ def read_sweep(path: str | os.PathLike[str]) -> SweepFile:
 
     ```toml
     at_most = 64                     # points compiled together; may be left out
+    exact = true                     # each rounded as if alone; false if left out
 
     [[grid]]
     experiment = "digits-mesh"       # or several, in brackets
@@ -51,7 +54,9 @@ def read_sweep(path: str | os.PathLike[str]) -> SweepFile:
     if not tables:
         raise GridError(f"{where} is empty: it has no `[[grid]]`.")
     grids = [_grid(table, f"{where}, grid {i}") for i, table in enumerate(tables, 1)]
-    return SweepFile(Sweep(*grids), _at_most(content.get("at_most"), where))
+    exact = content.get("exact", False)
+    _check(isinstance(exact, bool), where, "exact", "true or false")
+    return SweepFile(Sweep(*grids), _at_most(content.get("at_most"), where), exact)
 
 
 def _grid(table: Mapping[str, Any], where: str) -> Grid:

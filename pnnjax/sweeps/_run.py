@@ -36,6 +36,7 @@ def run(
     *,
     engine: AbstractEngine | None = None,
     at_most: int | None = None,
+    exact: bool = False,
     progress: bool = True,
     confirm: Callable[[str], bool] | None = None,
 ) -> "DataFrame":
@@ -46,16 +47,23 @@ def run(
     further points adds those. What has failed by itself would fail again, and is kept.
 
     **Arguments:** `engine`: `LocalProcesses()` by default. `at_most`: how many points
-    are compiled together. `confirm`: given a sentence about a sweep of more than 10,000
-    points, says whether to run it; without it, such a sweep is refused.
+    are compiled together. `exact`: these take turns in the compiled program, and each
+    has the numbers of `zoo.run`; otherwise they are vmapped, which rounds in another
+    order, and training may make much of the last digit. `confirm`: given a sentence
+    about a sweep of more than 10,000 points, says whether to run it; without it, such
+    a sweep is refused.
     **Raises:** `TooManyPointsError`; `zoo.FolderError` if `out` holds anything else, or
     a sweep of another version; `FullDiskError`. Whatever stops it, what has ended is
     kept.
     """
     ask_if_many(sweep, confirm)
-    description = {"sweeps": [sweep.described()], "modules": _modules(sweep)}
+    description = {
+        "sweeps": [sweep.described()],
+        "modules": _modules(sweep),
+        "exact": exact,
+    }
     store = Store.claim(
-        Path(out), KIND, description, grown=lambda there: _grown(there, sweep)
+        Path(out), KIND, description, grown=lambda there: _grown(there, sweep, exact)
     )
     done = _done(store)
     jobs = _missing(store, done, at_most, progress)
@@ -95,11 +103,16 @@ def _modules(sweep: Sweep) -> dict[str, str]:
     return {name: code_version(name) for name in sorted(names) if ":" in name}
 
 
-def _grown(there: Mapping[str, Any], sweep: Sweep) -> Mapping[str, Any]:
+def _grown(there: Mapping[str, Any], sweep: Sweep, exact: bool) -> Mapping[str, Any]:
     """What is there, and what `sweep` adds to it.
 
-    **Raises:** `FolderError` if `sweep` lacks a point, or a module has changed.
+    **Raises:** `FolderError` if `sweep` lacks a point, a module has changed, or points
+    are to be rounded otherwise.
     """
+    if there["exact"] != exact:
+        raise zoo.FolderError(
+            f"The folder holds a sweep with `exact` {there['exact']}, and not {exact}."
+        )
     modules = _modules(sweep)
     for name, version in there["modules"].items():
         if modules.get(name, version) != version:
@@ -118,6 +131,7 @@ def _grown(there: Mapping[str, Any], sweep: Sweep) -> Mapping[str, Any]:
     return {
         "sweeps": [*there["sweeps"], sweep.described()],
         "modules": {**there["modules"], **modules},
+        "exact": exact,
     }
 
 
@@ -142,7 +156,8 @@ def _missing(
             continue
         if progress:
             stderr().print(f"planning {len(new)} points")
-        for job in plan(new, at_most=at_most).jobs:
+        exact = store.description["exact"]
+        for job in plan(new, at_most=at_most, exact=exact).jobs:
             left = tuple(p for p in job.points if p.key(store.code) not in done)
             if left:
                 jobs[_name(job, left, store.code)] = job._replace(points=left)

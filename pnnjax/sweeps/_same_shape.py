@@ -22,12 +22,16 @@ class ApartError(ValueError):
 
 
 def fleet_for(
-    studies: Sequence[Any], seeds: Sequence[int], names: Sequence[str]
+    studies: Sequence[Any],
+    seeds: Sequence[int],
+    names: Sequence[str],
+    exact: bool = False,
 ) -> tuple[Fleet, Lane]:
     """The programs in which the settings `names` are arrays; what each training has.
 
-    Models are built in the program. Where that fails, as with those built by numpy,
-    each is built beforehand, and their arrays are stacked.
+    If `exact`, trainings take turns, each rounded as if it were alone. Models are built
+    in the program. Where that fails, as with those built by numpy, each is built
+    beforehand, and their arrays are stacked.
 
     **Raises:** `ApartError`, or what the experiment or JAX raises when it is traced.
     """
@@ -43,7 +47,7 @@ def fleet_for(
             static, lanes = prebuilt(studies, lanes)
             model = studies[0].model(key=lanes.keys[0, 0])
             trainable = tuple(jax.tree.leaves(is_trainable(model)))
-        family = Family(studies[0], tuple(names), parts, trainable, static, True)
+        family = Family(studies[0], tuple(names), parts, trainable, static, True, exact)
         return _traceable(family, lanes), lanes
 
 
@@ -90,7 +94,7 @@ def programs(fleet: Fleet, lanes: Lane) -> list[tuple[Any, tuple[Any, ...]]]:
     return [
         (fleet.begin, (parts, lanes)),
         (fleet.advance, (parts, lanes, progress, stop)),
-        (fleet.evaluate, (parts, lanes, progress.trained, stop)),
+        (fleet.evaluate, (parts, lanes, progress.trained, progress.step)),
     ]
 
 
