@@ -1,5 +1,6 @@
 """Symmetric compositions of exact flows: symplectic, and reversible to rounding."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -111,13 +112,18 @@ class Splitting(eqx.Module):
     ) -> tuple[PyTree[Array], Array]:
         """The final state, and what `readout` shows of `"*batch outputs"`.
 
-        `drive` has a leading axis of steps, in each of which it is constant.
+        `drive` has a leading axis of steps, in each of which it is constant. For a
+        derivative, the states and matrix products of all steps are kept, and the rest
+        is found again.
         """
 
         def until_read(state, drives):
             state, _ = jax.lax.scan(step, state, drives, self.every)
             return state, readout(state)
 
+        @functools.partial(
+            jax.checkpoint, prevent_cse=False, policy=_KEPT_FOR_THE_WAY_BACK
+        )
         def step(state, drive):
             return self.step(_by(flows), len(flows), state, drive), None
 
@@ -157,6 +163,10 @@ class Splitting(eqx.Module):
         return y[None] if self.readings is None else jnp.moveaxis(y, -2, 0)
 
 
+# All else that a step makes is sooner made again than written and read.
+_KEPT_FOR_THE_WAY_BACK = jax.checkpoint_policies.dots_saveable
+
+
 def _by(flows: Sequence[Flow]) -> Visit:
     return lambda state, part, drive, duration: flows[part](state, drive, duration)
 
@@ -179,4 +189,7 @@ def held(
             f"The signal has {times} samples, which do not divide the {steps} steps: "
             f"take {max(times, 1) * math.ceil(steps / max(times, 1))} steps."
         )
-    return jnp.repeat(jnp.moveaxis(signal, -2, 0), steps // times, 0)
+    first = jnp.moveaxis(signal, -2, 0)
+    # The derivative of `jnp.repeat` adds the steps up one after the other.
+    again = jnp.broadcast_to(first[:, None], (times, steps // times, *first.shape[1:]))
+    return again.reshape(steps, *first.shape[1:])

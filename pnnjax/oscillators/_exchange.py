@@ -80,9 +80,10 @@ def exchange_energy(
 ) -> Float[Array, "*batch"]:
     r"""$\sum J_{ij}(\psi_i^*\psi_j + \text{c.c.})$ over the bonds of a color."""
     (q, q_), (p, p_) = (
-        (side[..., color.first], side[..., color.second]) for side in state
+        (side[color.first], side[color.second]) for side in _by_site(*state)
     )
-    return jnp.sum(each(coupling[color.bonds], q) * (q * q_ + p * p_), -1)
+    overlap = jnp.moveaxis(q * q_ + p * p_, 0, -1)
+    return jnp.sum(each(coupling[color.bonds], overlap) * overlap, -1)
 
 
 def exchange(
@@ -97,15 +98,15 @@ def exchange(
     """
     padded = jnp.concatenate([coupling, jnp.zeros(1, coupling.dtype)])
     angle = duration * padded[color.bond_of]
-    q, p = state
-    cosine, sine = (each(part, q) for part in cos_sin(angle))
-    # Colors that follow each other would be fused, and each found again for the next.
-    return lax.optimization_barrier(
-        PhaseSpace(
-            cosine * q + sine * p[..., color.partner],
-            cosine * p - sine * q[..., color.partner],
-        )
+    parts = (each(part, state.position) for part in cos_sin(angle))
+    (q, p), (cosine, sine) = _by_site(*state), _by_site(*parts)
+    turned = (
+        cosine * q + sine * _swapped(p, color),
+        cosine * p - sine * _swapped(q, color),
     )
+    # Colors that follow each other would be fused, and each found again for the next.
+    turned = lax.optimization_barrier(turned)
+    return PhaseSpace(*(jnp.moveaxis(side, 0, -1) for side in turned))
 
 
 def each(
@@ -118,6 +119,21 @@ def each(
 def index(numbers: Sequence) -> np.ndarray:
     """Numbers of sites or bonds, in a type that every precision of JAX takes."""
     return np.asarray(numbers, np.int32)
+
+
+def _by_site(*sides: Float[Array, "*batch sites"]) -> list[Float[Array, "sites ..."]]:
+    """A row a site, which is fetched at once, where numbers are one by one."""
+    return [jnp.moveaxis(side, -1, 0) for side in sides]
+
+
+def _swapped(
+    rows: Float[Array, "sites ..."], color: Color
+) -> Float[Array, "sites ..."]:
+    """Each site's partner's."""
+    fetch = lambda rows: rows[color.partner]  # noqa: E731
+    # It is its own inverse and its own transpose. JAX would transpose a fetch into
+    # rows that are added one after the other, which takes long.
+    return lax.custom_linear_solve(fetch, rows, lambda _, b: fetch(b), symmetric=True)
 
 
 def check_bonds(bonds: Sequence[tuple[int, int]], sites: int) -> Bonds:

@@ -41,14 +41,14 @@ def stuart_landau(
 
     **Error:** rounding only.
     """
-    density, net = intensities(state), each(gain, state.position)
-    growth = duration * net
+    density = intensities(state)
+    growth = duration * gain.astype(density.dtype)
     small = jnp.abs(growth) < 1e-4
     divisor = jnp.where(small, 1, growth)
     series = 1 + growth / 2 + growth**2 / 6
     rise = duration * jnp.where(small, series, jnp.expm1(divisor) / divisor)
-    depletion = 1 + saturation * density * rise
-    left = jnp.sqrt(jnp.exp(growth) / depletion)
+    depletion = 1 + density * each(saturation * rise, density)
+    left = jnp.sqrt(each(jnp.exp(growth), density) / depletion)
     seen = jnp.log(depletion) / saturation
     angle = duration * each(frequency, density) + nonlinearity * seen
     cosine, sine = (left * part for part in cos_sin(angle))
@@ -146,19 +146,18 @@ class PolaritonNetwork(AbstractLayer):
                 f"`x` must have axes (times, {len(self.inputs)}), the light on the "
                 f"input sites, but is of shape {x.shape}."
             )
-        drive = held(x, self.splitting.steps)
-        dark = jnp.zeros((*x.shape[:-2], len(self.pump)), x.dtype)
+        sites = jnp.zeros((*x.shape[:-1], len(self.pump)), x.dtype)
+        light = sites.at[..., index(self.inputs)].set(x)
+        drive, dark = held(light, self.splitting.steps), sites[..., 0, :]
         start = PhaseSpace(dark + math.sqrt(2) * self.start, dark)
         return self.splitting.run(self.flows(), start, drive, self.readout)[1]
 
     def flows(self) -> list:
         """Light, exchange within each color of bonds, and gain: one flow each."""
-        inputs = index(self.inputs)
 
         def light(state, drive, duration):
             q, p = state
-            added = math.sqrt(2) * duration * drive
-            return PhaseSpace(q.at[..., inputs].add(added), p)
+            return PhaseSpace(q + math.sqrt(2) * duration * drive, p)
 
         def gain(state, drive, duration):
             del drive
