@@ -18,6 +18,7 @@ import pnnjax as pnn
 from pnnjax import zoo
 from pnnjax.sweeps import Job, Point, _chunks, _perform, _planning
 from pnnjax.sweeps._same_shape import fleet_for
+from pnnjax.zoo._schedules import rising_and_falling
 
 
 class Amplifier(eqx.Module):
@@ -201,6 +202,26 @@ def test_a_plan_traces_what_it_can():
     assert planned == _planning.plan(grid)
     job = max(planned.jobs, key=lambda job: job.size)
     assert_same(perform([job])[2:4], alone(job.points[2:4]))
+
+
+def test_a_rate_rises_and_falls_as_optax_has_it():
+    ours = jax.jit(lambda peak, step: rising_and_falling(peak, 200)(step))
+    theirs = optax.warmup_cosine_decay_schedule(0.0, 0.03, 4, 200)
+    steps = jnp.asarray([0, 1, 3, 4, 5, 100, 199, 200, 300])
+    with jax.numpy_dtype_promotion("standard"):
+        found = jax.vmap(ours, (None, 0))(0.03, steps)
+        expected = jax.vmap(theirs)(steps)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-15)
+    assert found[3] == 0.03 and found[7] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "experiment", ["mnist-dfa", "mnist-ep", "mnist-ff", "mnist-optical-dfa"]
+)
+def test_learning_rates_that_rise_and_fall_are_compiled_together(experiment):
+    (job,), apart = _planning.plan(points(experiment, learning_rate=[1e-3, 2e-3]))
+    assert job.traced == ("learning_rate",) and job.size == 2 and not apart
 
 
 def test_studies_and_impossible_points_are_run_alone():

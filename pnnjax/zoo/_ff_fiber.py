@@ -19,6 +19,7 @@ from .._layer import AbstractLayer, Facts
 from ..objectives import LocalContrast
 from ._experiment import AbstractStudy, Outcome
 from ._mnist_ff import ScaledSquares, rectifying, scores_of
+from ._schedules import rising_and_falling
 from ._settings import setting
 
 if TYPE_CHECKING:
@@ -215,8 +216,7 @@ class FFFiber(AbstractStudy):
         )
 
     def optimizer(self, steps: int) -> optax.GradientTransformation:
-        peak, rise = self.learning_rate, max(1, steps // 50)
-        return optax.adam(optax.warmup_cosine_decay_schedule(0.0, peak, rise, steps))
+        return optax.adam(rising_and_falling(self.learning_rate, steps))
 
 
 def pixels() -> Float[Array, "pixels ny nx"]:

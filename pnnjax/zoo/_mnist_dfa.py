@@ -14,6 +14,7 @@ from .. import data, estimators, objectives, plots
 from .._claims import cosine_similarity
 from .._physical import Physical
 from ._experiment import AbstractExperiment
+from ._schedules import rising_and_falling
 from ._settings import setting
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class MnistDFA(AbstractExperiment):
         return objectives.cross_entropy(predictions, targets)
 
     def optimizer(self, steps: int) -> optax.GradientTransformation:
-        return adam(self.learning_rate, steps)
+        return optax.adam(rising_and_falling(self.learning_rate, steps))
 
     def metrics(self) -> Mapping[str, Callable[[Any, Any], Any]]:
         return {"accuracy": objectives.accuracy}
@@ -114,14 +115,6 @@ def network(
             eqx.nn.Dropout(dropout),
             last,
         ]
-    )
-
-
-def adam(learning_rate: float, steps: int) -> optax.GradientTransformation:
-    """Rises in a fiftieth of the steps, then falls as a cosine."""
-    rise = max(1, steps // 50)
-    return optax.adam(
-        optax.warmup_cosine_decay_schedule(0.0, learning_rate, rise, steps)
     )
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .. import data, estimators, integrators, objectives, plots, spins
 from .._physical import Physical
 from ._experiment import AbstractExperiment
+from ._schedules import rising_and_falling
 from ._settings import setting
 
 if TYPE_CHECKING:
@@ -82,8 +83,7 @@ class MnistEP(AbstractExperiment):
         return objectives.mean_squared_error(predictions, targets)
 
     def optimizer(self, steps: int) -> optax.GradientTransformation:
-        peak, rise = self.learning_rate, max(1, steps // 50)
-        return optax.adam(optax.warmup_cosine_decay_schedule(0.0, peak, rise, steps))
+        return optax.adam(rising_and_falling(self.learning_rate, steps))
 
     def metrics(self) -> Mapping[str, Callable[[Any, Any], Any]]:
         return {"accuracy": objectives.accuracy}

@@ -14,6 +14,7 @@ from .. import data, objectives, plots
 from ..objectives import LocalContrast
 from ._experiment import AbstractTraining
 from ._mnist_ep import Wobble
+from ._schedules import rising_and_falling
 from ._settings import setting
 
 if TYPE_CHECKING:
@@ -83,8 +84,7 @@ class MnistFF(AbstractTraining):
         )
 
     def optimizer(self, steps: int) -> optax.GradientTransformation:
-        peak, rise = self.learning_rate, max(1, steps // 50)
-        return optax.adam(optax.warmup_cosine_decay_schedule(0.0, peak, rise, steps))
+        return optax.adam(rising_and_falling(self.learning_rate, steps))
 
     def metrics(self) -> Mapping[str, Callable[[Any, Any], Any]]:
         return {"accuracy": objectives.accuracy}

@@ -10,7 +10,8 @@ from jaxtyping import Array, PRNGKeyArray
 from .. import data, estimators, objectives, optics, plots
 from .._physical import Physical
 from ._experiment import AbstractExperiment
-from ._mnist_dfa import CLASSES, PIXELS, adam, compared, network, standardized
+from ._mnist_dfa import CLASSES, PIXELS, compared, network, standardized
+from ._schedules import rising_and_falling
 from ._settings import setting
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class MnistOpticalDFA(AbstractExperiment):
         return objectives.cross_entropy(predictions, targets)
 
     def optimizer(self, steps: int) -> optax.GradientTransformation:
-        return adam(self.learning_rate, steps)
+        return optax.adam(rising_and_falling(self.learning_rate, steps))
 
     def metrics(self) -> Mapping[str, Callable[[Any, Any], Any]]:
         return {"accuracy": objectives.accuracy}
