@@ -2,29 +2,32 @@
 
 `python bench_sweep.py` trains digits-ep with 64 seeds and 8 values of beta three ways:
 
-- together: one compiled call for all points, and the same in chunks of 64
+- together: one vmapped call for all points, and the same in chunks of 64; then in such
+  chunks, points that take turns in the compiled call (`exact`)
 - alone: `zoo.run` point after point in one process, as a user's loop does, which
   compiles each time
 - size 1: point after point through a program that is compiled once
 
 and prints medians over points spread over the grid, with the largest difference of
-their losses and accuracies. Pin it to one core for the single-threaded figures:
-`taskset -c 0 python ...`.
+their losses and accuracies, at the end also in double precision. Pin it
+to one core for the single-threaded figures: `taskset -c 0 python ...`.
 
 `python bench_sweep.py --plan` lists, for every experiment of the zoo, in which settings
 trainings that are compiled together may differ, and what keeps the others apart.
 """
 
 import argparse
+import contextlib
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
-from pnnjax import zoo
+from pnnjax import data, zoo
 from pnnjax.sweeps import Job, Point, Row
 from pnnjax.sweeps._fleet import train
 from pnnjax.sweeps._perform import perform
@@ -77,9 +80,11 @@ def through_one_program(points: Sequence[Point]) -> float:
     return statistics.median(timed(lambda p=p: run(*p))[0] for p in pairs)
 
 
-def together(points: Sequence[Point], at_most: int) -> tuple[float, float, list[Row]]:
+def together(
+    points: Sequence[Point], at_most: int, exact: bool = False
+) -> tuple[float, float, list[Row]]:
     """Seconds a point, planning and compiling included; without; the rows."""
-    planning, planned = timed(lambda: plan(points, at_most=at_most))
+    planning, planned = timed(lambda: plan(points, at_most=at_most, exact=exact))
     runs = [timed(lambda job=job: perform(job, "")) for job in planned.jobs]
     again = [seconds for seconds, _ in runs[1:]]
     if not again:
@@ -87,6 +92,24 @@ def together(points: Sequence[Point], at_most: int) -> tuple[float, float, list[
     whole = planning + sum(seconds for seconds, _ in runs)
     compiled = statistics.median(again) / planned.jobs[0].size
     return whole / len(points), compiled, [row for _, rows in runs for row in rows]
+
+
+@contextlib.contextmanager
+def in_double() -> Iterator[None]:
+    """JAX, and the digits, which are in single precision whatever JAX is in."""
+    load = data.digits
+
+    def digits() -> data.Dataset:
+        found = load()
+        train, test = found.train_x.astype(float), found.test_x.astype(float)
+        return found._replace(train_x=train, test_x=test)
+
+    data.digits = digits
+    try:
+        with jax.enable_x64(True):
+            yield
+    finally:
+        data.digits = load
 
 
 def differences(some: Sequence[Row], others: Sequence[Row]) -> str:
@@ -112,16 +135,21 @@ def print_speed(epochs: int, sample: int) -> None:
     warm = through_one_program(some)
     print(f"   alone: {alone * 1e3:.1f} ms a point", flush=True)
     print(f"  size 1: {warm * 1e3:.1f} ms a point, when compiled", flush=True)
-    for at_most in (len(points), 64):
-        whole, compiled, every = together(points, at_most)
+    for at_most, exact in ((len(points), False), (64, False), (64, True)):
+        whole, compiled, every = together(points, at_most, exact)
+        how = "exact" if exact else "in one"
         found = {row["key"]: row for row in every}
         print(
-            f"{at_most:4} in one: {whole * 1e3:.1f} ms a point, {alone / whole:.1f} x "
+            f"{at_most:4} {how}: {whole * 1e3:.1f} ms a point, {alone / whole:.1f} x "
             f"faster than alone; when compiled {compiled * 1e3:.1f} ms, "
             f"{warm / compiled:.2f} x faster than size 1;\n          "
             f"{differences([found[row['key']] for row in rows], rows)}",
             flush=True,
         )
+    few = some[:: max(1, sample // 4)]
+    with in_double():
+        found = together(few, len(few))[2], one_by_one(few)[1]
+    print(f"in double precision, {len(few)} points: {differences(*found)}")
 
 
 def points_of(name: str) -> Iterable[Point]:

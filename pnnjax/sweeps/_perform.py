@@ -14,6 +14,7 @@ from .. import zoo
 from .._diagnose import NonFiniteError
 from .._history import History
 from ..zoo._settings import check
+from ._code_version import numerics
 from ._fleet import Course, Fleet, Lane, train
 from ._point import Job, Point, Row
 from ._same_shape import fleet_for, inner, lanes_of, prebuilt
@@ -96,7 +97,8 @@ def _fleet(
 def _family(job: Job) -> Any:
     point = job.points[0]
     shared = {n: v for n, v in point.settings.items() if n not in job.traced}
-    return point.experiment, point.estimator, shared, job.traced, job.exact
+    asked = point.experiment, point.estimator, shared, job.traced, job.exact
+    return *asked, numerics()
 
 
 def _row(point: Point, code: str, study: Any, seconds: float, found: Row) -> Row:
