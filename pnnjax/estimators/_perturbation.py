@@ -156,22 +156,33 @@ def listened(
     def signal(time: Array) -> Array:
         return modulation.code.at(time, shape, key=code_key).astype(dtype)
 
-    def run(time: Array) -> Array:
+    def run(time: Array, signal: Array) -> Array:
         if key is None:
-            return knobs.cost(amplitude * signal(time), None)
+            return knobs.cost(amplitude * signal, None)
         own, reading = jax.random.split(jax.random.fold_in(key, time))
-        cost = knobs.cost(amplitude * signal(time), own)
+        cost = knobs.cost(amplitude * signal, own)
         error = jax.random.normal(reading, cost.shape, cost.dtype)
         return cost + modulation.noise * error
 
-    at_once = modulation.at_once
-    costs = lax.map(run, times, batch_size=at_once if at_once > 1 else None)
+    def add(total: Array, cost: Array, signal: Array) -> Array:
+        return total + cost[:, None].astype(dtype) * signal
 
-    def add(total: Array, one: tuple) -> tuple[Array, None]:
+    def step(total: Array, time: Array) -> tuple[Array, Array]:
+        now = signal(time)
+        cost = run(time, now)
+        return add(total, cost, now), cost
+
+    def add_again(total: Array, one: tuple) -> tuple[Array, None]:
         cost, time = one
-        return total + cost[:, None].astype(dtype) * signal(time), None
+        return add(total, cost, signal(time)), None
 
-    total, _ = lax.scan(add, jnp.zeros(shape, dtype), (costs, times))
+    zeros = jnp.zeros(shape, dtype)
+    if modulation.at_once > 1:
+        several = lambda time: run(time, signal(time))  # noqa: E731
+        costs = lax.map(several, times, batch_size=modulation.at_once)
+        total, _ = lax.scan(add_again, zeros, (costs, times))
+    else:
+        total, costs = lax.scan(step, zeros, times)
     return total / amplitude, costs
 
 

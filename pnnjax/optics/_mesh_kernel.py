@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Complex, Float, PyTree
 
+from .._fast_angles import cos_sin
 from ._mzi import mzi, unit
 
 Wave = tuple[Array, Array]
@@ -65,7 +66,7 @@ def transmit(
     lattice: Lattice, present: Float[Array, "columns slots"], light: Light, look: Look
 ) -> tuple[Light, PyTree]:
     """Light through all columns, and what `look` says of the fields at the shifters."""
-    taps = _parts(unit(lattice.phi)), _splitter(lattice.second)
+    taps = _parts(unit(lattice.phi)), cos_sin(lattice.second)
     scale = present, present / lattice.gain
 
     def visit(column, before, after):
@@ -82,7 +83,7 @@ def transmit_back(
     lattice: Lattice, present: Float[Array, "columns slots"], light: Light, look: Look
 ) -> tuple[Light, PyTree]:
     """Light into the outputs, through all columns in reverse: the transposed matrix."""
-    taps = _parts(unit(-lattice.phi)), _splitter(lattice.second)
+    taps = _parts(unit(-lattice.phi)), cos_sin(lattice.second)
     scale = present, present * lattice.gain
 
     def visit(column, before, after):
@@ -137,7 +138,7 @@ def _propagate_bwd(residuals, cotangent):
             sums[parity] = Taps(theta, _overlap(*upper))
         return (light, error), tuple(sums)
 
-    columns = _two_by_two((undo, back, _splitter(lattice.second)))
+    columns = _two_by_two((undo, back, cos_sin(lattice.second)))
     # The cotangent of two real arrays is the conjugate of that of a complex one.
     carry = light, tuple(map(_conjugate, cotangent))
     (_, error), sums = lax.scan(step, carry, columns, reverse=True)
@@ -229,10 +230,6 @@ def _merge(seen):
         return jnp.stack([even, odd], 1).reshape(-1, *even.shape[1:])
 
     return jax.tree.map(interleave, *seen)
-
-
-def _splitter(angle):
-    return jnp.cos(angle), jnp.sin(angle)
 
 
 def _parts(x):

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, PRNGKeyArray
 
+from .._fast_angles import cos_sin
+
 HALF_HALF = np.pi / 4
 """The splitter angle (rad) that divides the power evenly."""
 
@@ -28,7 +30,7 @@ def mzi(
     doi:10.1364/OPTICA.3.001460, with the splitters written out.
     """
     # Without the barrier, XLA takes each sine anew for each entry.
-    waves = map(_wave, (theta, phi, first, second))
+    waves = map(cos_sin, (theta, phi, first, second))
     (ar, ai), (pr, pi), (c1, s1), (c2, s2) = jax.lax.optimization_barrier(tuple(waves))
     bar_real, bar_imag = ar * (c1 * c2) - s1 * s2, ai * (c1 * c2)
     cross_real, cross_imag = -ai * (c1 * s2), ar * (c1 * s2) + s1 * c2
@@ -44,7 +46,7 @@ def mzi(
 
 def unit(angle: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
     r"""$e^{i\,\mathrm{angle}}$."""
-    return jax.lax.complex(*_wave(angle))
+    return jax.lax.complex(*cos_sin(angle))
 
 
 def haar_theta(
@@ -62,7 +64,3 @@ def haar_theta(
     """
     uniform = jax.random.uniform(key, rank.shape, rank.dtype)
     return 2 * jnp.arccos(jnp.sqrt(uniform ** (1 / rank)))
-
-
-def _wave(angle):
-    return jnp.cos(angle), jnp.sin(angle)
