@@ -120,6 +120,19 @@ def test_two_oscillators_lock_each_other():
     assert lockings[1].max() < 0.8
 
 
+def test_currents_below_the_threshold_have_slopes():
+    def output(currents):
+        layer = oscillators(currents, [1.0, 1.3, 1.1], 0.3, settle=4, measure=4)
+        return jnp.sum(jnp.square(layer(jnp.asarray([1.2, 0.9]))))
+
+    # The last one damps what it is to sustain.
+    currents = jnp.asarray([[1.7, 0.8, -0.9]])
+    nearby = currents + 1e-5 * jnp.concatenate([jnp.eye(3), -jnp.eye(3)])
+    outputs, slopes = jax.jit(jax.vmap(jax.value_and_grad(output)))(nearby)
+    found = (outputs[:3] - outputs[3:]) / 2e-5
+    np.testing.assert_allclose(slopes.mean(0), found, rtol=1e-5)
+
+
 @pytest.mark.slow
 def test_noise_diffuses_the_phase():
     r"""$\langle\Delta\phi^2\rangle = (1 + \nu^2)\,D t/p_0$, long after the power."""

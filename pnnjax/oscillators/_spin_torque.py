@@ -179,7 +179,7 @@ class SpinTorqueOscillators(AbstractLayer):
         return _modulus(locking) / self.measure
 
     def _start(self, current, shape, key):
-        amplitude = jnp.sqrt(stationary_power(current, self.nonlinear_damping))
+        amplitude = _root(stationary_power(current, self.nonlinear_damping))
         phase = jnp.zeros(shape, current.dtype)
         if key is not None:
             # The steps fold in their numbers.
@@ -209,8 +209,11 @@ def _phasor(c):
 
 
 def _modulus(c):
+    return _root(c.real**2 + c.imag**2)
+
+
+def _root(power):
     """With a slope of zero, and not of NaN, at zero."""
-    power = c.real**2 + c.imag**2
     return jnp.where(power > 0, jnp.sqrt(jnp.where(power > 0, power, 1)), 0)
 
 
