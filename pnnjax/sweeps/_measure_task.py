@@ -44,11 +44,12 @@ def task_of(layer: Any, x: Inexact[np.ndarray, "examples ..."], *, seed: int) ->
     """The same for every rule: mixtures of the examples `x`, by the flowers' sizes.
 
     The four sizes, standardized, mix the examples by fixed random numbers, so that
-    signals are of the layer's own kind; real ones are kept within the range of the
-    examples. Powers are read where the output is complex. Each reading is put to mean 0
-    and variance 1 over the training flowers, as the untrained layer shows them, and
-    fixed random sums of them are the numbers that are read: too few to tell the flowers
-    well by them, unless the layer learns what to show.
+    signals are of the layer's own kind, and kept within the range of the examples:
+    complex ones to their greatest amplitude. Powers are read where the output is
+    complex. Each reading is put to mean 0 and variance 1 over the training flowers, as
+    the untrained layer shows them, and fixed random sums of them are the numbers that
+    are read: too few to tell the flowers well by them, unless the layer learns what to
+    show.
     """
     flowers = data.standardized(data.iris(test_fraction=HELD_BACK))
     random = np.random.default_rng(seed)
@@ -101,7 +102,8 @@ def _signals(
     center = examples.mean(0)
     mixed = center + np.tensordot(weights, examples - center, 1)
     if np.iscomplexobj(examples):
-        return mixed.astype(examples.dtype)
+        beyond = np.abs(mixed) / np.abs(examples).max()
+        return (mixed / np.maximum(beyond, 1)).astype(examples.dtype)
     return np.clip(mixed, examples.min(), examples.max()).astype(examples.dtype)
 
 

@@ -32,7 +32,11 @@ def deep_resistive(key: PRNGKeyArray) -> Specimen:
     """Layers of conductances and diodes, with amplifiers between."""
     return (
         circuits.DeepResistiveNetwork(
-            (2, 3, 2), key=key, gain=2.0, relaxation=settled()
+            (2, 3, 2),
+            key=key,
+            gain=2.0,
+            window=(0.05, 2.0),
+            relaxation=settled(),
         ),
         jax.random.normal(key, (3, 2)),
     )

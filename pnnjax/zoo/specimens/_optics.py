@@ -101,9 +101,9 @@ def multimode_fiber(key: PRNGKeyArray) -> Specimen:
     """Three modes of a fiber, which mix and shift each other's phase."""
     return (
         optics.MultimodeFiber(
-            optics.GradedIndexModes(2), 1e-3, steps=2, coupling=300.0, key=key
+            optics.GradedIndexModes(2), 1e-3, steps=4, coupling=300.0, key=key
         ),
-        300 * field(key, 3, 3),
+        200 * field(key, 3, 3),
     )
 
 
@@ -183,7 +183,7 @@ def _nonlinear_fiber():
         dt=1.0,
         beta2=jnp.asarray(-0.3),
         gamma=jnp.asarray(0.2),
-        steps=3,
+        steps=6,
         raman=optics.RamanResponse(0.2, 1.0, 3.0),
         tolerance=1.0,
     )

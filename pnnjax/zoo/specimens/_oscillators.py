@@ -15,6 +15,7 @@ def kuramoto(key: PRNGKeyArray) -> Specimen:
             (3, 4, 2),
             key=key,
             scale=0.5,
+            pinning=2.0,
             relaxation=settled(),
         ),
         jax.random.normal(key, (3, 3)),

@@ -90,7 +90,7 @@ def ep_random_sign(layer: Any) -> AbstractEstimator:
 def ep_holomorphic(layer: Any) -> AbstractEstimator:
     """Equilibrium propagation with nudges on a complex circle."""
     del layer
-    return estimators.HolomorphicEP(0.2, 4)
+    return estimators.HolomorphicEP(0.1, 4)
 
 
 def ep_vector_field(layer: Any) -> AbstractEstimator:

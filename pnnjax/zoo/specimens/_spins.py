@@ -41,7 +41,11 @@ def hopfield_asymmetric(key: PRNGKeyArray) -> Specimen:
     """A layered network whose couplings differ by direction."""
     return (
         spins.AsymmetricNetwork(
-            (3, 3, 2), key=key, activation=spins.Tanh(), relaxation=settled()
+            (3, 3, 2),
+            key=key,
+            activation=spins.Tanh(),
+            relaxation=settled(),
+            rate=0.5,
         ),
         jax.random.normal(key, (3, 3)),
     )

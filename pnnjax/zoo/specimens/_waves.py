@@ -10,7 +10,7 @@ from ._numbers import Specimen
 
 def springs(key: PRNGKeyArray) -> Specimen:
     """A truss of five springs, pulled and read."""
-    return _truss(), 0.1 * jax.random.normal(key, (3, 2))
+    return _truss(), 0.04 * jax.random.normal(key, (3, 2))
 
 
 def pendula(key: PRNGKeyArray) -> Specimen:
@@ -61,6 +61,7 @@ def _truss():
         moved=[(1, 0)],
         outputs=[(3, 0), (2, 1)],
         stiffness=2.0,
+        window=(1.0, 4.0),
     )
 
 
