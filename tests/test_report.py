@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from pnnjax import sweeps, zoo
 from pnnjax._cli import app
-from pnnjax.sweeps import _report
+from pnnjax.sweeps import _report, _sweep_page
 from pnnjax.sweeps._page import Picture, Table, Text
-from pnnjax.sweeps._slices import best, lower_is_better, ordered, slice_of, varied
+from pnnjax.sweeps._slices import best, ordered, slice_of, varied
 from pnnjax.sweeps._sweep_page import sweep_parts
 
 RATES, SEEDS = (0.001, 0.01, 0.1), range(3)
@@ -31,6 +31,7 @@ def row(key, rate, seed, estimator):
         "set.learning_rate": rate,
         "value": value,
         "figure": "test accuracy",
+        "less_is_better": False,
         "seconds": 2.0,
         "error": None,
         "loss": np.exp(-rate * np.arange(20.0)).tolist(),
@@ -64,7 +65,7 @@ def test_the_best_and_what_is_beside_it(rows):
     assert columns == ["estimator", "set.learning_rate"]
     at = best(frame, columns)
     assert at == {"estimator": "its own", "set.learning_rate": 0.01}
-    worst = best(frame.with_columns(figure=polars.lit("test error")), columns)
+    worst = best(frame.with_columns(less_is_better=True), columns)
     assert worst["estimator"] == "SPSA(samples=8)"
     beside = slice_of(frame, "set.learning_rate", at)
     assert beside.values == list(RATES) and beside.everything
@@ -72,8 +73,15 @@ def test_the_best_and_what_is_beside_it(rows):
     few = slice_of(frame, "set.learning_rate", at, 2)
     assert few.values == [0.01, 0.1] and not few.everything
     assert ordered([3, None, 1]) == [None, 1, 3] and ordered(["b", "a"]) == ["b", "a"]
-    assert lower_is_better("test NRMSE, mean over the seeds")
-    assert not lower_is_better("test accuracy")
+
+
+def test_the_best_is_on_top_of_each_experiment(rows):
+    errors = [{**row, "experiment": "narma10", "less_is_better": True} for row in rows]
+    frame = polars.DataFrame([*rows, *errors], infer_schema_length=None)
+    means = _sweep_page._means(frame)
+    value = {n: p["mean"].to_list() for (n,), p in means.group_by("experiment")}
+    assert value["digits-mesh"] == sorted(value["digits-mesh"])[::-1]
+    assert value["narma10"] == sorted(value["narma10"])
 
 
 def test_a_sweep_is_told_by_setting(rows):

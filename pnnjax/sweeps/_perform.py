@@ -110,6 +110,7 @@ def _row(point: Point, code: str, study: Any, seconds: float, found: Row) -> Row
         **{f"set.{name}": value for name, value in point.settings.items()},
         "value": None,
         "figure": None if study is None else inner(study).figure,
+        "less_is_better": None if study is None else inner(study).less_is_better,
         "seconds": seconds,
         "error": None,
         **found,

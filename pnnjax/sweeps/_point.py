@@ -51,9 +51,9 @@ class Job(NamedTuple):
 Row = dict[str, Any]
 """What became of a point. Always `key`, `experiment`, `estimator`, `seed`, a column
 `set.NAME` for each of `Point.settings`, `value` (the experiment's figure), `figure`
-(what it is), `seconds`, `error` (`None`, or what went wrong). A training run adds
-`loss` (a list, one a step), `steps` (a list: after how many each evaluation was made)
-and `metric.NAME` (a list, one an evaluation)."""
+(what it is), `less_is_better` (of it), `seconds`, `error` (`None`, or what went wrong).
+A training run adds `loss` (a list, one a step), `steps` (a list: after how many each
+evaluation was made) and `metric.NAME` (a list, one an evaluation)."""
 
 UNEQUAL = ("seconds", "job", "worker")
 """Columns in which two runs of the same sweep may differ."""

@@ -179,6 +179,7 @@ def _lost(point: Point, code: str, why: str) -> Row:
         **{f"set.{name}": value for name, value in point.settings.items()},
         "value": None,
         "figure": zoo.find(point.experiment).figure,
+        "less_is_better": zoo.find(point.experiment).less_is_better,
         "seconds": None,
         "error": why,
     }

@@ -8,8 +8,6 @@ import numpy as np
 if TYPE_CHECKING:
     from polars import DataFrame
 
-LESS = ("error", "loss", "mse", "nmse", "nrmse", "rmse", "runs", "gap", "seconds")
-"""Words in the name of a figure of which less is better."""
 SET = "set."
 MOST = 7
 """Values of a setting that a picture shows side by side."""
@@ -27,9 +25,9 @@ class Slice(NamedTuple):
     """Whether these are all the values."""
 
 
-def lower_is_better(figure: str) -> bool:
-    """As far as its name tells."""
-    return bool({*figure.lower().replace(",", " ").split()} & {*LESS})
+def less_is_better(frame: "DataFrame") -> bool:
+    """Of the figure of an experiment."""
+    return True in frame["less_is_better"].to_list()
 
 
 def varied(frame: "DataFrame") -> list[str]:
@@ -50,8 +48,7 @@ def best(frame: "DataFrame", columns: Sequence[str]) -> dict[str, Any]:
     found = frame.filter(polars.col("value").is_finite())
     if not columns or not found.height:
         return {}
-    figure = found["figure"].drop_nulls()
-    down = figure.len() == 0 or not lower_is_better(str(figure[0]))
+    down = not less_is_better(found)
     means = found.group_by(columns, maintain_order=True).agg(polars.col("value").mean())
     first = means.sort("value", descending=down, maintain_order=True).select(columns)
     return first.row(0, named=True)

@@ -16,7 +16,6 @@ from ._slices import (
     Slice,
     best,
     is_numeric,
-    lower_is_better,
     named,
     ordered,
     slice_of,
@@ -27,7 +26,7 @@ from ._table import summary
 if TYPE_CHECKING:
     from polars import DataFrame
 
-HIDDEN = ("key", "job")
+HIDDEN = ("key", "job", "less_is_better")
 OWN_RULE = "its own"
 FIRST = ("experiment", "estimator")
 
@@ -235,27 +234,27 @@ def _figure(frame: "DataFrame") -> str:
 
 def _means(frame: "DataFrame") -> "DataFrame":
     """Those that differ, then the results; the best on top."""
+    import polars
 
     found = summary(frame)
-    figures = {str(name) for name in found["figure"].drop_nulls()}
-    down = not any(lower_is_better(name) for name in figures)
+    falling = frame.filter(polars.col("less_is_better").cast(polars.Boolean))
+    less = polars.col("experiment").is_in(falling["experiment"].unique().implode())
+    quality = polars.when(less).then(-polars.col("mean")).otherwise("mean")
     kept = [
         name
         for name in found.columns
         if not name.startswith(SET) or found[name].n_unique() > 1
     ]
-    down = [False, down]
-    by = "experiment", "mean"
-    return found.select(kept).sort(
-        by, descending=down, nulls_last=True, maintain_order=True
-    )
+    by, down = ("experiment", quality), [False, True]
+    ordered = found.sort(*by, descending=down, nulls_last=True, maintain_order=True)
+    return ordered.select(kept)
 
 
 def _note(frame: "DataFrame") -> str:
-    figures = [str(name) for name in frame["figure"].drop_nulls().unique()]
+    told = frame.select("figure", "less_is_better").drop_nulls().unique()
     said = [
-        f"of {name}, {'less' if lower_is_better(name) else 'more'} is taken for better"
-        for name in sorted(figures)
+        f"of {name}, {'less' if less else 'more'} is better"
+        for name, less in sorted(told.rows())
     ]
     text = "; ".join(said)
     return f"Over the seeds; {text}. The best is on top." if said else "Over the seeds."

@@ -55,6 +55,8 @@ class AbstractStudy(eqx.Module):
     """Its value in the paper."""
     duration: eqx.AbstractClassVar[float]
     """About how long it takes on two CPU cores, as it is by default (s)."""
+    less_is_better: ClassVar[bool] = False
+    """Of the figure."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Other defaults by name, for `--set preset=NAME`."""
 

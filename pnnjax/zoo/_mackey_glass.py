@@ -63,6 +63,7 @@ class MackeyGlass(AbstractStudy):
         "10^-4.2 at 84 steps, with feedback of the output"
     )
     figure: ClassVar[str] = "test NRMSE one step ahead, mean over the seeds"
+    less_is_better: ClassVar[bool] = True
     published: ClassVar[float | None] = None
     duration: ClassVar[float] = 15.0
 

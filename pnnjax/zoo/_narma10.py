@@ -92,6 +92,7 @@ class Narma10(AbstractStudy):
         "doi:10.1109/TNN.2010.2089641"
     )
     figure: ClassVar[str] = "test NRMSE, mean over the seeds"
+    less_is_better: ClassVar[bool] = True
     published: ClassVar[float | None] = None
     duration: ClassVar[float] = 15.0
 

@@ -97,6 +97,7 @@ class PATToy(AbstractStudy):
         "supplement I.A; the authors' Physics-Aware-Training, example 3"
     )
     figure: ClassVar[str] = "physics-aware gradient gap"
+    less_is_better: ClassVar[bool] = True
     published: ClassVar[float | None] = 0.1049
     duration: ClassVar[float] = 5.0
 

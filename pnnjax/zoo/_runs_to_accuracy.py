@@ -70,6 +70,7 @@ class RunsToAccuracy(AbstractStudy):
         "doi:10.1038/s41586-025-09384-2"
     )
     figure: ClassVar[str] = "physical runs to the target, in situ"
+    less_is_better: ClassVar[bool] = True
     published: ClassVar[float | None] = None
     duration: ClassVar[float] = 900.0
 

@@ -48,6 +48,7 @@ class SantaFe(AbstractStudy):
         "doi:10.1109/TNN.2010.2089641"
     )
     figure: ClassVar[str] = "test NMSE one step ahead, mean over the seeds"
+    less_is_better: ClassVar[bool] = True
     published: ClassVar[float | None] = None
     duration: ClassVar[float] = 10.0
 
