@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._fast_random import fast_uniform
 from ._ising import IsingProblem
 from ._solver import AbstractIsingSolver, starting_spins
 
@@ -213,7 +214,10 @@ class ProbabilisticBits(AbstractIsingSolver):
         def update(spins: Array, field: Array, draws: Array) -> Array:
             return _draw(self.bit.average(beta * field, spins), draws)
 
-        draws = jax.random.uniform(key, spins.shape, spins.dtype, -1, 1)
+        # At once: with each group's own update, they would be drawn one by one.
+        draws = jax.lax.optimization_barrier(
+            2 * fast_uniform(key, spins.shape, spins.dtype) - 1
+        )
         return problem.sweep(spins, update, draws)
 
 
