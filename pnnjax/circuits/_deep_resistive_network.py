@@ -235,7 +235,8 @@ def _checked(loads: list[Array], conductance: tuple[Array, ...]) -> list[Array]:
         "zero. Give `window` a lower end above zero."
         for layer in range(len(loads))
     ]
-    faults = [~jnp.all(g >= 0) for g in conductance]
+    # Of a thousand numbers, the least is found faster than whether all pass a test.
+    faults = [~(jnp.min(g) >= 0) for g in conductance]
     faults += [~jnp.all(load > 0) for load in loads]
     fault = jnp.stack(faults)
     first = eqx.branched_error_if(loads[0], fault.any(), jnp.argmax(fault), messages)

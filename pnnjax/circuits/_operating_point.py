@@ -174,7 +174,7 @@ def _newton_steps(
         # Over half a slope voltage no conductance doubles, so that the whole step goes
         # downhill. The first one leads to where the constraints are met.
         whole = (largest < 0.5) | (count == 0)
-        part = jnp.where(whole, 1, choose(system, point, wanted))[..., None]
+        part = choose(system, point, wanted, whole)[..., None]
         new = jax.tree.map(
             lambda a, b: a + part.astype(a.dtype) * (b - a), point, wanted
         )
@@ -199,15 +199,16 @@ def _newton_steps(
 
 
 def _whole_step(
-    system: System, point: OperatingPoint, wanted: OperatingPoint
+    system: System, point: OperatingPoint, wanted: OperatingPoint, whole: Array
 ) -> Float[Array, "..."]:
     return jnp.ones(point.voltage.shape[:-1], point.voltage.real.dtype)
 
 
 def _best_step(
-    system: System, point: OperatingPoint, wanted: OperatingPoint
+    system: System, point: OperatingPoint, wanted: OperatingPoint, whole: Array
 ) -> Float[Array, "..."]:
-    """How much of the step to take: where the slope of the co-content vanishes."""
+    """How much of the step to take: to where the co-content is least, within an eighth;
+    all of it where `whole`."""
     junctions = system.junctions
     way = wanted.voltage - point.voltage
     slope = apply_matrix(system.matrix, point.voltage) - system.force
@@ -221,15 +222,19 @@ def _best_step(
         i = _tangent(junctions, v + part[..., None] * change)[0]
         return slope + part * rise + jnp.sum(weighted * i, -1) > 0
 
-    def halve(_, limits):
+    def halve(limits):
         low, high = limits
         middle = (low + high) / 2
         up = uphill(middle)
         return jnp.where(up, low, middle), jnp.where(up, middle, high)
 
+    def wide(limits):
+        low, high = limits
+        return jnp.any((high - low > low / 8) & (high > 1e-9))
+
     one = jnp.ones_like(slope)
-    low, _ = lax.fori_loop(0, 30, halve, (0 * one, one))
-    return jnp.where(uphill(one), low, one)
+    start = jnp.where(whole | ~uphill(one), one, 0 * one), one
+    return lax.while_loop(wide, halve, start)[0]
 
 
 def _linearized(system: System, v: Inexact[Array, "..."]) -> OperatingPoint:
