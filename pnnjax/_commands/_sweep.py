@@ -33,7 +33,12 @@ WRONG = (
     GridError,
     RuleError,
     TooManyPointsError,
+    zoo.FolderError,
 )
+HINTS = {
+    TooManyPointsError: "(--yes runs it.)",
+    zoo.FolderError: "(--out takes another folder, --force starts over.)",
+}
 
 
 def sweep(
@@ -55,10 +60,7 @@ def sweep(
         int | None, typer.Option(min=1, help="Points compiled together.")
     ] = None,
     exact: Annotated[
-        bool,
-        typer.Option(
-            "--exact", help="Each point rounded as by `pnnjax train`; slower."
-        ),
+        bool, typer.Option("--exact", help="Rounded as by `pnnjax train`, each point.")
     ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Run also more than 10,000 points.")
@@ -73,10 +75,7 @@ def sweep(
     """Run every point of a sweep. Again, it goes on with what is missing."""
     folder = out or Path("runs") / file.stem
     try:
-        asked = read_sweep(file)
-        asked = asked._replace(
-            at_most=at_most or asked.at_most, exact=exact or asked.exact
-        )
+        asked = _asked(file, at_most, exact)
         if dry_run:
             return _show_plan(asked)
         runs_on = _engine(engine, address, workers)
@@ -86,11 +85,8 @@ def sweep(
             discard(folder)
         _run(asked, folder, runs_on, yes)
     except WRONG as error:
-        hint = " (--yes runs it.)" if isinstance(error, TooManyPointsError) else ""
-        raise fail(2, f"{error}{hint}") from error
-    except zoo.FolderError as error:
-        ways = "--out takes another folder, --force starts over"
-        raise fail(2, f"{error} ({ways}.)") from error
+        hints = [hint for kind, hint in HINTS.items() if isinstance(error, kind)]
+        raise fail(2, " ".join([f"{error}", *hints])) from error
     except (ClusterError, WorkerError, OSError, ImportError) as error:
         raise broken(error) from error
     except KeyboardInterrupt as error:
@@ -104,6 +100,12 @@ def sweep(
             "--yes": yes,
         }
         raise stopped(error, ["pnnjax", "sweep", f"{file}"], options) from error
+
+
+def _asked(file: Path, at_most: int | None, exact: bool) -> SweepFile:
+    """What the file asks for, and the options."""
+    there = read_sweep(file)
+    return there._replace(at_most=at_most or there.at_most, exact=exact or there.exact)
 
 
 def _run(asked: SweepFile, folder: Path, engine: AbstractEngine, yes: bool) -> None:
