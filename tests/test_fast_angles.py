@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from pnnjax._fast_angles import cos_sin
+from pnnjax._fast_angles import angle_of, cos_sin
 
 pair = jax.jit(cos_sin)
 
@@ -60,3 +60,28 @@ def test_derivatives():
     check_grads(jax.vmap(cos_sin), (angle,), 2, atol=2e-2, rtol=2e-2, eps=1e-2)
     turned = jax.vmap(jax.grad(lambda a: cos_sin(a)[0]))(angle)
     np.testing.assert_allclose(turned, -np.sin(angle), atol=3e-7)
+
+
+def test_angles_of_all_sizes_are_right_to_rounding():
+    random = np.random.default_rng(1)
+    size = 10.0 ** random.uniform(-15, 15, 65_536)
+    across, up = (size * random.normal(size=(2, len(size)))).astype(np.float32)
+    found = np.asarray(jax.jit(angle_of)(jnp.asarray(across), jnp.asarray(up)))
+    exact = np.arctan2(up.astype(float), across.astype(float))
+    assert found.dtype == np.float32
+    assert np.abs(found - exact).max() < 3e-7
+    # Near zero, the error stays relative to what is left.
+    np.testing.assert_allclose(found, exact, rtol=2e-7)
+
+
+def test_angles_of_the_axes():
+    across, up = jnp.asarray([[0, 1, 0, -1, 0], [0, 0, 2, 0, -3]], jnp.float32)
+    right = np.float32([0, 0, np.pi / 2, np.pi, -np.pi / 2])
+    np.testing.assert_array_equal(angle_of(across, up), right)
+    wide = across.astype(jnp.float64), up.astype(jnp.float64)
+    assert angle_of(*wide).dtype == jnp.float64
+
+
+def test_derivatives_of_an_angle():
+    both = jnp.asarray([[0.3, -2.0], [-1.1, 0.4]], jnp.float32)
+    check_grads(jax.vmap(angle_of), tuple(both), 2, atol=2e-2, rtol=2e-2, eps=1e-2)

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
 
 
@@ -121,6 +122,8 @@ def decaying_sum(
     size = math.ceil(math.sqrt(n))
     count = -(-n // size)
     within, across, fade = _block_matrices(count, size, decay, terms.dtype)
+    # What makes the terms would be done in short rows, a block long.
+    terms = lax.optimization_barrier(terms)
     spare = [(0, 0)] * (terms.ndim - 1) + [(0, count * size - n)]
     blocks = jnp.pad(terms, spare).reshape(*terms.shape[:-1], count, size)
     own = jnp.matmul(blocks, within, precision=jax.lax.Precision.HIGHEST)

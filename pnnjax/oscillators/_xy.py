@@ -1,6 +1,5 @@
 """The XY energy of coupled phases, and the couplings that it takes."""
 
-import math
 from collections.abc import Sequence
 
 import jax.numpy as jnp
@@ -8,7 +7,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Inexact, Num
 
-from .._fast_angles import cos_sin
+from .._fast_angles import angle_of, cos_sin
 
 
 def quadratures(phases: Inexact[Array, "*batch n"]) -> Inexact[Array, "*batch 2 n"]:
@@ -137,9 +136,9 @@ def _friction(z, pull, within):
     """
     z, pull = lax.stop_gradient((z.real, pull.real))
     if within is None:
-        size = jnp.sqrt(jnp.sum(pull**2, axis=-2))
-        angle = jnp.arctan2(torque(z, pull), jnp.sum(z * pull, axis=-2))
-        return size * jnp.sinc(angle / math.pi)
+        along, turn = jnp.sum(z * pull, axis=-2), torque(z, pull)
+        angle = angle_of(along, turn)
+        return jnp.where(angle == 0, along, turn / jnp.where(angle == 0, 1, angle))
     within = lax.stop_gradient(within.real)
     outside = jnp.sqrt(jnp.sum((pull - z @ within) ** 2, axis=-2))
     inside = 2 * jnp.sum(jnp.abs(within), axis=0)
