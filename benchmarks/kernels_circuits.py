@@ -13,6 +13,27 @@ KEY = jax.random.key(0)
 BATCH, INPUTS, HIDDEN, OUTPUTS = 64, 784, 256, 10
 CELLS = INPUTS * HIDDEN
 
+WHY_NEWTON = (
+    "a round takes 170 us to solve for the step, half of it 64 factorizations and "
+    "substitutions of 16 x 16 numbers by LAPACK, and 50 us to find its length"
+)
+WHY_LINEAR = (
+    "58 of 131 us are LAPACK's factorization and substitutions with their copies, 25 "
+    "the matrix put together from 2,500 numbers one by one, 12 the call"
+)
+WHY_PULSES = (
+    "an inversion takes 4.2 ns a cell, its operations alone 2.3; a normal number 1.7, "
+    "a word and a function 1.1"
+)
+WHY_DEEP = (
+    "the large product alone takes 0.65 of 1.6 ms; the difference of the cells, their "
+    "sums and the check that none is negative 0.15 to 0.25 each, readings of 3.2 MB"
+)
+WHY_PCM = (
+    "a logarithm takes 0.9 ns where the bound has 0.7, a normal number 1.7 where it "
+    "has 1.1; the mean exponent is found thrice, and twice taken back, for the read"
+)
+
 
 def forward(layer, x):
     return layer(x)
@@ -48,16 +69,16 @@ def crossbar(backward: bool) -> Kernel:
 
 def lines(batch: int, size: int = 256, rounds: int = 5) -> Kernel:
     # Two ladders in each of the steps of conjugate gradients (`rounds`, in single
-    # precision), 4 operations a node and way, and 10 for the steps' own vectors; or, if
-    # that is less, as many of them as the array has rows, and then its matrix.
+    # precision), and three times more to begin and to end: 4 operations a node and way,
+    # over six arrays; and 10 for the steps' own vectors, twelve arrays; or, if that is
+    # less, as many of them as the array has rows, and then its matrix.
     nodes = size * size
     solves = min(batch, size)
     needs = Needs(
         products=(Product(batch, size, size),) if batch >= size else (),
-        arithmetic=solves * rounds * nodes * (2 * 8 + 2 * 2 + 10),
-        moved=solves * rounds * 4 * nodes * 12,
-        spread=4 * nodes * 6,
-        steps=rounds * 4 * size,
+        arithmetic=solves * nodes * ((rounds + 3) * (2 * 8 + 2 * 2) + rounds * 10),
+        moved=solves * nodes * 4 * ((rounds + 3) * 12 + rounds * 12),
+        spread=4 * nodes * 12,
     )
 
     def make():
@@ -67,7 +88,13 @@ def lines(batch: int, size: int = 256, rounds: int = 5) -> Kernel:
         )
         return read, (jnp.asarray(g, jnp.float32), jnp.ones((batch, size)))
 
-    return Kernel("resistive lines", f"{size} x {size}, batch {batch}", make, needs)
+    why = (
+        "an example takes as long in a batch as alone; 16 ladders of 61 us and as many "
+        "transpositions of 22 us are half of it, sums and products of vectors that the "
+        "cache no longer holds the rest; two at a time take 1.2 times as long, 16 three"
+    )
+    size_of = f"{size} x {size}, batch {batch}"
+    return Kernel("resistive lines", size_of, make, needs, why)
 
 
 def resistive(trained: bool, hidden: int = 512, steps: int = 4) -> Kernel:
@@ -100,20 +127,22 @@ def resistive(trained: bool, hidden: int = 512, steps: int = 4) -> Kernel:
 
     name = "deep resistive network EP" if trained else "deep resistive network"
     size = f"(2 x {INPUTS})-{hidden}-{OUTPUTS}, batch {BATCH}"
-    return Kernel(name, size, make, needs)
+    return Kernel(name, size, make, needs, WHY_DEEP)
 
 
-def resistors(diodes: int, nodes: int = 64, batch: int = 64, rounds: int = 8) -> Kernel:
-    # One Cholesky factorization for all examples, or, with diodes, one for each of them
-    # in each of some `rounds` of Newton's method.
-    free = nodes - 8
-    factored = batch * rounds if diodes else 1
-    solved = batch * (rounds if diodes else 1)
+def resistors(diodes: int, nodes: int = 64, batch: int = 64, rounds: int = 11):
+    # One Cholesky factorization for all examples, of the nodes without diodes; with
+    # diodes, one for each example of the nodes at them in each of the `rounds` that
+    # Newton's method takes here, and some six trials of how long a step may be.
+    inner = nodes - 8 - diodes
+    each = batch * rounds if diodes else 0
     needs = Needs(
-        arithmetic=factored * free**3 / 3 + solved * 2 * free**2,
-        functions=batch * rounds * diodes,
-        moved=factored * 2 * 4 * free**2,
-        spread=4 * free**2 * (batch if diodes else 1),
+        arithmetic=inner**3 / 3
+        + (batch + diodes) * 2 * inner**2
+        + each * (diodes**3 / 3 + 2 * diodes**2),
+        functions=each * diodes * (1 + 6),
+        moved=2 * 4 * inner**2 + each * 2 * 4 * diodes**2,
+        spread=4 * (inner**2 + batch * diodes**2),
         steps=rounds if diodes else 1,
     )
 
@@ -137,16 +166,22 @@ def resistors(diodes: int, nodes: int = 64, batch: int = 64, rounds: int = 8) ->
         return forward, (layer, jax.random.uniform(KEY, (batch, 7)))
 
     name = "resistor network, Newton" if diodes else "resistor network"
-    return Kernel(name, f"{nodes} nodes, {diodes} diodes, batch {batch}", make, needs)
+    why = WHY_NEWTON if diodes else WHY_LINEAR
+    size = f"{nodes} nodes, {diodes} diodes, batch {batch}"
+    return Kernel(name, size, make, needs, why)
 
 
 def pulsed(tiki_taka: bool) -> Kernel:
-    # Two Poisson numbers a cell at a uniform one each, the noise of the pulses, and
-    # some 20 operations for what they do; the wanted changes, states, their traffic.
+    # Two Poisson numbers a cell. With means as here both ways are gone: the 17 terms of
+    # the inversion, 6 operations each, at a uniform number and an exponential function;
+    # and the quantile's expansion, some 20 at a normal number and a root. Then the
+    # noise of the pulses, at one or two normal numbers, two roots or quotients, and
+    # some 20 operations for what they do; wanted changes, states, their traffic.
+    normals = 3 + tiki_taka
     needs = Needs(
-        arithmetic=CELLS * 20,
-        functions=CELLS * 4,
-        words=CELLS * 3,
+        arithmetic=CELLS * (2 * (17 * 6 + 20) + 20),
+        functions=CELLS * (2 * 2 + 2 + normals),
+        words=CELLS * (2 + normals),
         moved=4 * CELLS * (3 + 2 + 2 + 2 * tiki_taka),
         spread=4 * CELLS * 5,
     )
@@ -172,10 +207,17 @@ def pulsed(tiki_taka: bool) -> Kernel:
             lambda a: jnp.abs(0.01 * jax.random.normal(KEY, a.shape)), trained
         )
         masked = optax.masked(update, pnn.circuits.is_conductance)
-        return masked.update, (bar, masked.init(trained), trained)
+
+        def run(*arguments):
+            # What stays as it is would be copied to be returned.
+            given = set(map(id, jax.tree.leaves(arguments)))
+            after = jax.tree.leaves(masked.update(*arguments))
+            return [leaf for leaf in after if id(leaf) not in given]
+
+        return run, (bar, masked.init(trained), trained)
 
     name = "Tiki-Taka" if tiki_taka else "pulsed update"
-    return Kernel(name, f"{CELLS} cells", make, needs)
+    return Kernel(name, f"{CELLS} cells", make, needs, WHY_PULSES)
 
 
 def weight_noise() -> Kernel:
@@ -221,7 +263,8 @@ def phase_change(cells: int = 200_000) -> Kernel:
     def make():
         return run, (25e-6 * jax.random.uniform(KEY, (cells,)), KEY)
 
-    return Kernel("PCM program, drift, read", f"{cells} cells", make, needs)
+    name = "PCM program, drift, read"
+    return Kernel(name, f"{cells} cells", make, needs, WHY_PCM)
 
 
 KERNELS = (

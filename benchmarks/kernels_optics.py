@@ -60,7 +60,12 @@ def mesh(modes: int, backward: bool, batch: int = 128) -> Kernel:
         (pnn.optics.MZIMesh(modes, key=KEY), field(batch, modes)),
     )
     name = "mesh gradient" if backward else "mesh"
-    return Kernel(name, f"{modes} modes, batch {batch}", make, needs)
+    why = (
+        "XLA computes the four parts of the light in loops of their own, each of which "
+        "reads all four: 27 of 64 GFLOP/s, with 32 examples in the nearest cache as "
+        "with 128; the interferometers' matrices are a tenth to a fifth"
+    )
+    return Kernel(name, f"{modes} modes, batch {batch}", make, needs, why)
 
 
 def diffraction(backward: bool, layers: int = 5, n: int = 200, batch: int = 32):
@@ -195,8 +200,12 @@ def cavity(dipoles: int = 74, antennas: int = 8, batch: int = 32) -> Kernel:
         layer = pnn.optics.StructuralCavity(one, field(antennas))
         return forward, (layer, jax.random.uniform(KEY, (batch, dipoles)))
 
+    why = (
+        "LAPACK's LU and substitutions are 3.3 of 4.2 ms: its LU reaches 16 GFLOP/s on "
+        "74 x 74 complex numbers, where vectors reach 64"
+    )
     size = f"{dipoles} dipoles, {antennas} antennas, batch {batch}"
-    return Kernel("scattering solve", size, make, needs)
+    return Kernel("scattering solve", size, make, needs, why)
 
 
 def resonators(backward: bool, batch: int = 100) -> Kernel:
@@ -223,7 +232,13 @@ def resonators(backward: bool, batch: int = 100) -> Kernel:
         return gradient(run) if backward else run, (model, x)
 
     name = "resonator network gradient" if backward else "resonator network"
-    return Kernel(name, f"{inputs}-{hidden}-{outputs}, batch {batch}", make, needs)
+    why = (
+        "LAPACK's LU and substitutions are 7.4 of 9.1 ms forwards: it does not use the "
+        "matrix's symmetry, half of the work, and its LU reaches 16 GFLOP/s on 60 x 60 "
+        "complex numbers, where vectors reach 64"
+    )
+    size = f"{inputs}-{hidden}-{outputs}, batch {batch}"
+    return Kernel(name, size, make, needs, why)
 
 
 KERNELS = (
