@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.optimize import brentq, minimize_scalar
 
 import pnnjax as pnn
 from pnnjax.waves import ElasticNetwork, spring_energy
@@ -283,6 +284,28 @@ def test_projection_keeps_the_window():
     np.testing.assert_allclose(stiff.project().stiffness.max(), 2.0)
     assert isinstance(network, pnn.AbstractBoundedLayer)
     assert isinstance(network, pnn.AbstractClampableLayer)
+
+
+def test_an_arch_snaps_through_at_the_load_that_it_can_not_bear():
+    r"""Two bars that meet at a height of 0.3: $f = 2ky\,(l_0/l - 1)$ holds at $y$."""
+
+    def borne(y):
+        return 2 * 5.0 * y * (math.hypot(1, 0.3) / math.hypot(1, y) - 1)
+
+    height = minimize_scalar(lambda y: -borne(y), bounds=(0, 0.3), method="bounded").x
+    arch = ElasticNetwork(
+        np.asarray([[-1.0, 0], [1, 0], [0, 0.3]]),
+        [(0, 2), (1, 2)],
+        fixed=[0, 1],
+        forced=[(2, 1)],
+        outputs=[(2, 1)],
+        stiffness=5.0,
+    )
+    little, much = 0.95 * borne(height), 1.05 * borne(height)
+    moved = response(arch, jnp.asarray([[-little], [-much]]))[:, 0]
+    above = brentq(lambda y: borne(y) - little, height, 0.3, xtol=1e-13)
+    below = brentq(lambda y: borne(y) - much, -1, -0.3, xtol=1e-13)
+    np.testing.assert_allclose(moved, [above - 0.3, below - 0.3], rtol=1e-9)
 
 
 class TestRefuses:

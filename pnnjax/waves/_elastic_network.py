@@ -1,7 +1,6 @@
 """Networks of springs in the plane, at rest under forces and imposed displacements."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -12,6 +11,7 @@ from jaxtyping import Array, Float, Inexact, PRNGKeyArray
 
 from .._frozen import Frozen
 from .._layer import AbstractBoundedLayer, AbstractClampableLayer, Facts
+from ._at_rest import downhill, settle_newton
 from ._truss import (
     Place,
     checked_springs,
@@ -31,44 +31,6 @@ def spring_energy(
     return 0.5 * jnp.square(elongation) @ stiffness.astype(elongation.dtype)
 
 
-def settle_newton(
-    force: Any, state: Inexact[Array, "*batch free"]
-) -> Inexact[Array, "*batch free"]:
-    """Where `force(state)` vanishes, from `state` by Newton's method, row by row.
-
-    **Arguments:** `force`: of a state and the index of its row.
-    **Raises:** at run time, if the iteration does not converge.
-    """
-    import optimistix as optx
-
-    is_complex = jnp.iscomplexobj(state)
-    tolerance = float(jnp.finfo(state.dtype).eps) ** 0.75
-
-    def split(s):
-        return (s.real, s.imag) if is_complex else (s,)
-
-    def solve(row, s):
-        solution = optx.root_find(
-            lambda parts, row: split(force(_joined(parts), row)),
-            optx.Newton(rtol=tolerance, atol=tolerance),
-            split(s),
-            args=row,
-            max_steps=64,
-            throw=False,
-        )
-        return _joined(solution.value), solution.result == optx.RESULTS.successful
-
-    rows = state.reshape(-1, state.shape[-1])
-    end, found = jax.vmap(solve)(jnp.arange(len(rows)), rows)
-    end = eqx.error_if(
-        end,
-        ~found,
-        "Newton's method found no equilibrium of the springs: load them less, or take "
-        "`linearized=True`.",
-    )
-    return end.reshape(state.shape)
-
-
 class ElasticNetwork(AbstractClampableLayer, AbstractBoundedLayer):
     r"""Nodes in the plane with springs between them; stiffnesses are trained.
 
@@ -79,8 +41,14 @@ class ElasticNetwork(AbstractClampableLayer, AbstractBoundedLayer):
     equilibrium propagation measures the product of two elongations at each spring, that
     of the load and that of the adjoint one.
 
+    Where not linearized, springs move to where the energy falls, from where they were:
+    beyond the load that it can bear, a network snaps through.
+
     **Raises:** at run time, if a stiffness is no longer positive, naming the spring; if
     an input is not finite; if the springs buckle.
+    Where not linearized, springs move to where the energy falls from where they were,
+    also if that is beyond a shape in which the network snaps through.
+
     **Error:** where not linearized, Newton's method stops at steps of about
     $\epsilon^{3/4}$ (m, or of the displacement).
     **Source:** Stern, Hexner, Rocks, Liu, *Phys. Rev. X* 11, 021045 (2021),
@@ -205,7 +173,7 @@ class ElasticNetwork(AbstractClampableLayer, AbstractBoundedLayer):
         state = state.astype(nudge.dtype) if jnp.iscomplexobj(nudge) else state
         push = nudge.astype(state.dtype)
         load = jnp.zeros_like(state).at[..., self._outputs].set(-push)
-        return self._settle(state, x, load, held=[])
+        return self._settle(state, x, load, held=[], close=True)
 
     def relax_clamped(
         self,
@@ -286,21 +254,44 @@ class ElasticNetwork(AbstractClampableLayer, AbstractBoundedLayer):
         zero = jnp.zeros((*x.shape[:-1], len(self.free)), x.dtype)
         return zero.at[..., where].set(x[..., : len(self.forced)])
 
-    def _settle(self, state, x, load, held):
-        """At rest under a further `load`, the coordinates `held` as they are."""
+    def _settle(self, state, x, load, held, close=False):
+        """At rest under a further `load`, the coordinates `held` as they are.
+
+        `close`: the load is small, and `state` is where they rest without it.
+        """
         network = _refuse_negative(self)
         if self.linearized:
             return state + network._linear_step(state, x, load, held)
         loads = load.reshape(-1, load.shape[-1])
         inputs, start = x.reshape(-1, x.shape[-1]), state.reshape(loads.shape)
         held = np.array(held, int)
+        begin, stiffest = start, lax.stop_gradient(jnp.max(network.stiffness))
+
+        def excess(s, row):
+            total = network.residual(s, inputs[row]) + loads[row]
+            total = total / stiffest.astype(total.dtype)
+            return total.at[held].set((begin[row] - s)[held])
+
+        if jnp.iscomplexobj(start):
+            return settle_newton(excess, start).reshape(state.shape)
+        if not close:
+            start = network._near(start, inputs, loads, held)
+        end = settle_newton(excess, start).reshape(state.shape)
+        return _refuse_buckled(end, excess, held)
+
+    def _near(self, start, inputs, loads, held):
+        """Not far from where the springs come to rest."""
+        loose = np.delete(np.arange(start.shape[-1]), held)
+        calm, *rows = lax.stop_gradient((self, start, inputs, loads))
 
         def force(s, row):
-            total = network.residual(s, inputs[row]) + loads[row]
-            return total.at[held].set((start[row] - s)[held])
+            begin, signal, load = (part[row] for part in rows)
+            state = begin.at[loose].set(s)
+            return (calm.residual(state, signal) + load)[loose]
 
-        end = settle_newton(force, state)
-        return end if jnp.iscomplexobj(end) else _refuse_buckled(end, force, held)
+        where = self.positions.value.astype(start.dtype)
+        reach = 0.2 * jnp.min(jnp.asarray(distances(where, self.springs)))
+        return rows[0].at[:, loose].set(downhill(force, rows[0][:, loose], reach))
 
     def _linear_step(self, state, x, load, held):
         """From any state to the one at rest: the force divided by the stiffness."""
@@ -320,10 +311,6 @@ def _solve(matrix, force):
     rows = force.reshape(-1, force.shape[-1])
     factor = jax.scipy.linalg.cho_factor(matrix)
     return jax.scipy.linalg.cho_solve(factor, rows.T).T.reshape(force.shape)
-
-
-def _joined(parts):
-    return lax.complex(*parts) if len(parts) == 2 else parts[0]
 
 
 def _refuse_negative(network):
