@@ -71,6 +71,8 @@ def free_flow(
     slowed = limit * time * power * rise
     phase = detuning * time + shift * jnp.log1p(slowed) / limit
     gain = jnp.exp(growth) / jnp.sqrt(1 + slowed)
+    # As a part of a complex product, they would be found one by one.
+    phase, gain = lax.optimization_barrier((phase, gain))
     cosine, sine = cos_sin(phase)
     return amplitude * lax.complex(gain * cosine, -gain * sine)
 

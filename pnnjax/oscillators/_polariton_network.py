@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._fast_angles import cos_sin
@@ -53,7 +54,9 @@ def stuart_landau(
     angle = duration * each(frequency, density) + nonlinearity * seen
     cosine, sine = (left * part for part in cos_sin(angle))
     q, p = state
-    return PhaseSpace(cosine * q + sine * p, cosine * p - sine * q)
+    turned = PhaseSpace(cosine * q + sine * p, cosine * p - sine * q)
+    # Where partners are fetched next, it would be found again for each of the two.
+    return lax.optimization_barrier(turned)
 
 
 class PolaritonNetwork(AbstractLayer):

@@ -9,6 +9,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Complex, Float, PRNGKeyArray
 
 from .._fast_angles import cos_sin
+from .._fast_random import fast_normal
 from .._frozen import Frozen
 from .._layer import AbstractLayer, Facts
 from ._auto_oscillator import free_flow, stationary_power
@@ -160,38 +161,45 @@ class SpinTorqueOscillators(AbstractLayer):
                 shift=self.shift,
             )
 
-        def advance(carry, number):
-            c, locking = carry
+        def advance(carry, now):
+            (c, locking), (number, own) = carry, now
             begin = number.astype(x.dtype) * self.step
             middle, end = begin + 0.5 * self.step, begin + self.step
             force = kick * jnp.sum(_turning(beats * middle), axis=-1, keepdims=True)
             c = flow(_product(half, _product(half, flow(c)) + force))
-            if key is not None and self.noise:
-                c = c + self._shake(jax.random.fold_in(key, number), c)
+            if own is not None and self.noise:
+                c = c + self._shake(own, c)
             against = jnp.conj(_turning(beats * end))[..., None, :]
             locking = locking + _phasor(c)[..., :, None] * against
             return (c, jnp.where(number < self.settle, 0, locking)), None
 
-        start = self._start(current, shape, key)
+        first, keys = self._keys(key)
+        start = self._start(current, shape, first)
         blank = jnp.zeros((*shape, x.shape[-1]), start.dtype)
         numbers = jnp.arange(self.settle + self.measure)
-        (_, locking), _ = lax.scan(advance, (start, blank), numbers)
+        (_, locking), _ = lax.scan(advance, (start, blank), (numbers, keys))
         return _modulus(locking) / self.measure
 
     def _start(self, current, shape, key):
         amplitude = _root(stationary_power(current, self.nonlinear_damping))
         phase = jnp.zeros(shape, current.dtype)
         if key is not None:
-            # The steps fold in their numbers.
-            first = jax.random.fold_in(key, self.settle + self.measure)
-            phase = 2 * jnp.pi * jax.random.uniform(first, shape, current.dtype)
+            phase = 2 * jnp.pi * jax.random.uniform(key, shape, current.dtype)
         turn = _turning(phase)
         return jnp.broadcast_to(amplitude, shape).astype(turn.dtype) * turn
 
+    def _keys(self, key):
+        """For the start, and for each step."""
+        if key is None:
+            return None, None
+        first, key = jax.random.split(key)
+        return first, jax.random.split(key, self.settle + self.measure)
+
     def _shake(self, key, c):
-        return (2 * self.noise * self.step) ** 0.5 * jax.random.normal(
-            key, c.shape, c.dtype
-        )
+        size = (self.noise * self.step) ** 0.5
+        # As a part of what comes next, they would be drawn one by one.
+        draws = lax.optimization_barrier(fast_normal(key, (2, *c.shape), c.real.dtype))
+        return lax.complex(*(size * draws))
 
 
 def _column(values, ndim):
