@@ -289,7 +289,7 @@ def test_experiments_of_the_zoo(experiment, settings):
     single, double = json.loads(done.stdout).values()
     assert single["traced"] == double["traced"] == sorted(settings)
     assert single["errors"] == double["errors"] == []
-    assert single["exact"] == double["exact"] == 0
+    assert single["exact"] == 0
     # What `vmap` rounds otherwise, a training of some steps may make much of: to 0.007
     # in single precision, as much as moving each parameter by its last digit does.
     assert double["vmapped"] < 1e-5
