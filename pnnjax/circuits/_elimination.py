@@ -55,6 +55,7 @@ def solve(
 def solve_columns(
     matrix: Float[Array, "..."], columns: Float[Array, "..."]
 ) -> Float[Array, "..."]:
+    """The same for several columns at once, of a real matrix."""
     if matrix.ndim == 2:
         return jax.scipy.linalg.solve(matrix, columns, assume_a="pos")
     return solve_by_factor(jnp.linalg.cholesky(matrix), columns)
@@ -63,6 +64,7 @@ def solve_columns(
 def solve_by_factor(
     factor: Float[Array, "..."], columns: Float[Array, "..."]
 ) -> Float[Array, "..."]:
+    """For the Cholesky factor of a matrix, the lower triangle."""
     solve = partial(lax.linalg.triangular_solve, factor, left_side=True, lower=True)
     return solve(solve(columns), transpose_a=True)
 
@@ -70,6 +72,7 @@ def solve_by_factor(
 def apply_matrix(
     matrix: Inexact[Array, "..."], vector: Inexact[Array, "..."]
 ) -> Inexact[Array, "..."]:
+    """To the last axis, of a matrix that may be that of each example."""
     if jnp.iscomplexobj(vector):
         matrix = matrix.astype(vector.dtype)
     return jnp.einsum("...ij,...j->...i", matrix, vector)
