@@ -19,7 +19,7 @@ from pnnjax.sweeps._measure_device import NoisyReadings
 from pnnjax.sweeps._measure_gradient import LEVELS, chips_of, fidelity, readings_known
 from pnnjax.sweeps._measure_key import quick_key
 from pnnjax.sweeps._measure_program import FAST_TO_COMPILE, compiled, median_seconds
-from pnnjax.sweeps._measure_task import task_of, untrained
+from pnnjax.sweeps._measure_task import accuracy, task_of
 from pnnjax.sweeps._measure_training import lesson_of, mark, speed, trained_on
 
 HERE = __name__
@@ -173,13 +173,13 @@ def test_quick_keys_draw_independent_numbers():
 
 def test_a_layer_learns_within_its_budget_and_what_it_learns_can_be_built():
     x = jax.random.normal(jax.random.key(0), (9, 4))
-    layer = Bounded(jnp.asarray([0.05, 1.9, 1.0, 0.1]))
-    task = task_of(layer, np.asarray(x), seed=0)
+    layer = Bounded(jnp.ones(4))
+    task = task_of(layer, np.asarray(x), seed=2)
     lesson = lesson_of(layer, pnn.estimators.Autodiff(), task, key=quick_key(0))
     assert speed(lesson).seconds > 0
     found = mark(lesson, runs=100)
     assert found.runs == 22 * 90 * 100  # of at most 200,000
-    assert found.accuracy > max(untrained(layer, task), 0.8)
+    assert found.accuracy > accuracy(layer, task) + 0.1
     trained = trained_on(lesson, 60).layer.layer.gain
     assert jnp.all((trained >= 0) & (trained <= 2))
     assert jnp.any((trained == 0) | (trained == 2))

@@ -55,11 +55,12 @@ COLUMNS = {
     ),
     "accuracy": (
         Column("accuracy", shaded=True),
-        "On test data of one task, after training with a fixed budget.",
+        "On test data of one task, after training with a fixed budget, with the best "
+        "linear scores of two numbers that are read.",
     ),
     "accuracy_untrained": (
         Column("untrained", shaded=True),
-        "The same of the layer as it is, with the best linear scores of its numbers.",
+        "The same of the layer as it is.",
     ),
     "physical_runs": (
         Column("runs to train", ""),

@@ -18,7 +18,7 @@ from ..zoo.specimens import LayerSpecimen, RuleSpecimen
 from ._measure_cost import physical_cost
 from ._measure_gradient import Alignment, Chips, Fidelity, chips_of, fidelity
 from ._measure_key import quick_key
-from ._measure_task import Task, task_of, untrained
+from ._measure_task import Task, accuracy, task_of
 from ._measure_training import lesson_of, mark, speed
 from ._point import Row
 
@@ -118,7 +118,7 @@ def _task(specimen: LayerSpecimen, seed: int) -> Task:
 
 @functools.lru_cache(maxsize=8)
 def _control(specimen: LayerSpecimen, seed: int) -> float:
-    return untrained(_specimen(specimen, seed).layer, _task(specimen, seed))
+    return accuracy(_specimen(specimen, seed).layer, _task(specimen, seed))
 
 
 def _gradients(pair: Pair) -> list[Row]:
