@@ -46,9 +46,6 @@ class ElasticNetwork(AbstractClampableLayer, AbstractBoundedLayer):
 
     **Raises:** at run time, if a stiffness is no longer positive, naming the spring; if
     an input is not finite; if the springs buckle.
-    Where not linearized, springs move to where the energy falls from where they were,
-    also if that is beyond a shape in which the network snaps through.
-
     **Error:** where not linearized, Newton's method stops at steps of about
     $\epsilon^{3/4}$ (m, or of the displacement).
     **Source:** Stern, Hexner, Rocks, Liu, *Phys. Rev. X* 11, 021045 (2021),
