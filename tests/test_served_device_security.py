@@ -259,6 +259,9 @@ def slow_request(address):
     )
 
 
+LATE = "The request did not arrive whole within 0.5 s"
+
+
 def test_two_hundred_connections_at_once(channel, server):
     """Each gets its answer, or is told to come again; runs are counted once."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
@@ -285,8 +288,11 @@ def test_two_hundred_connections_at_once(channel, server):
                 answers[number] = unpack_answer(future.result(), f"crowd-{number}")
                 del waiting[number]
             else:
-                assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-                assert "Busy: " in error.details()
+                # On a machine with much else to do, some arrive too slowly.
+                assert (error.code(), error.details().partition(":")[0]) in (
+                    (grpc.StatusCode.RESOURCE_EXHAUSTED, "Busy"),
+                    (grpc.StatusCode.DEADLINE_EXCEEDED, LATE),
+                )
                 refused += 1
     for one in channels:
         one.close()
