@@ -74,6 +74,12 @@ def fast_normal(
     return jnp.where(negative, -quantile, quantile).astype(dtype)
 
 
+def hashed(word: UInt32[Array, "*shape"]) -> UInt32[Array, "*shape"]:
+    """Another word for each, every bit of which depends on every bit of it."""
+    word = _stirred(_stirred(word, 16, 0x7FEB352D), 15, 0x846CA68B)
+    return word ^ (word >> jnp.uint32(16))
+
+
 def _quantile(tail: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     r"""The $x$ above which there is the probability `tail`, at most one half.
 
@@ -124,6 +130,5 @@ def _absorbed(words: UInt32[Array, " words"], start: int) -> UInt32[Array, ""]:
     """One word that depends on each bit of the key."""
     total = jnp.uint32(start)
     for word in words:
-        total = _stirred(_stirred(total ^ word, 16, 0x7FEB352D), 15, 0x846CA68B)
-        total = total ^ (total >> jnp.uint32(16))
+        total = hashed(total ^ word)
     return total

@@ -10,6 +10,8 @@ from jax import lax
 from jax.extend.random import define_prng_impl
 from jaxtyping import Array, PRNGKeyArray, UInt, UInt32
 
+from .._fast_random import hashed
+
 
 def quick_key(seed: int) -> PRNGKeyArray:
     """A key for hundreds of draws, each within a program that runs for a second.
@@ -18,7 +20,7 @@ def quick_key(seed: int) -> PRNGKeyArray:
     hash of it and of their place: two of a thousand keys are the same once in ten
     thousand times. Not for secrets.
 
-    **Source:** the hash is one of C. Wellons, *Prospecting for hash functions* (2018).
+    **Source:** the hash is that of `fast_bits`.
     """
     # Without a program of its own, as `jax.random.key` has.
     word = jnp.asarray(np.asarray([seed * 0x9E3779B9 % 2**32], np.uint32))
@@ -26,7 +28,7 @@ def quick_key(seed: int) -> PRNGKeyArray:
 
 
 def _seeded(seed: Array) -> UInt32[Array, "1"]:
-    return _hashed(seed.astype(jnp.uint32).reshape(1) + jnp.uint32(1))
+    return hashed(seed.astype(jnp.uint32).reshape(1) + jnp.uint32(1))
 
 
 def _split(
@@ -36,8 +38,8 @@ def _split(
 
 
 def _folded(key: UInt32[Array, "1"], data: Any) -> UInt32[Array, "1"]:
-    return _hashed(
-        _hashed(key) + _hashed(jnp.asarray(data).astype(jnp.uint32) + jnp.uint32(1))
+    return hashed(
+        hashed(key) + hashed(jnp.asarray(data).astype(jnp.uint32) + jnp.uint32(1))
     )
 
 
@@ -55,13 +57,7 @@ def _words(
     key: UInt32[Array, "1"], shape: tuple[int, ...], salt: int
 ) -> UInt32[Array, "*shape"]:
     place = lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
-    return _hashed(_hashed(place + key[0]) ^ (key[0] + jnp.uint32(salt)))
-
-
-def _hashed(word: UInt32[Array, "*shape"]) -> UInt32[Array, "*shape"]:
-    word = (word ^ (word >> jnp.uint32(16))) * jnp.uint32(0x7FEB352D)
-    word = (word ^ (word >> jnp.uint32(15))) * jnp.uint32(0x846CA68B)
-    return word ^ (word >> jnp.uint32(16))
+    return hashed(hashed(place + key[0]) ^ (key[0] + jnp.uint32(salt)))
 
 
 _QUICK = define_prng_impl(
